@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What one segment adds to its direction of a connection. The caller holds the connection's lock. */
+#ifndef FIVETUPLE_COUNT_H
+#define FIVETUPLE_COUNT_H
+
+#include "options.h"
+
+/* Sequence numbers compare modulo 2^32 (RFC 9293, 3.4). */
+static __always_inline int before(__u32 a, __u32 b)
+{
+	return (__s32)(a - b) < 0;
+}
+
+static __always_inline __u32 sequence_length(const struct packet *p)
+{
+	return p->payload + !!(p->flags & TCP_SYN) + !!(p->flags & TCP_FIN);
+}
+
+/* End of the payload in sequence space: a SYN comes before it, a FIN behind. */
+static __always_inline __u32 data_end(const struct packet *p)
+{
+	return p->seq + !!(p->flags & TCP_SYN) + p->payload;
+}
+
+static __always_inline __u32 data_bytes(const struct packet *p)
+{
+	return p->payload + p->segments * p->headers;
+}
+
+/* What the segment brought that was not there before. */
+struct news {
+	__u8 payload;       /* payload above the highest */
+	__u8 retransmitted; /* a sequence below the highest */
+	__u32 data_start;   /* the highest payload sequence before it, which is where the new payload starts */
+};
+
+static __always_inline void take_syn(struct __sk_buff *skb, struct direction *d, const struct packet *p)
+{
+	take_syn_options(skb, p, d);
+	d->isn = p->seq;
+	d->seq_high = p->seq; /* restarts, also where no sequence was known */
+	d->data_high = p->seq + 1;
+	d->known |= KNOWN_ISN | KNOWN_SEQ;
+	d->ttl = p->ttl;
+}
+
+/* How many of the segments start below the highest sequence: a merged packet that overlaps it is split there. */
+static __always_inline __u32 segments_below(const struct packet *p, __u32 high)
+{
+	__u32 old = high - p->seq;
+	if (old >= sequence_length(p) || p->segments == 1)
+		return p->segments;
+	return (old + p->segment_max - 1) / p->segment_max;
+}
+
+static __always_inline void take_sequence(struct __sk_buff *skb, struct direction *d, const struct packet *p,
+					  struct news *news)
+{
+	__u32 length = sequence_length(p);
+
+	if (p->flags & TCP_RST)
+		return;
+	if (p->flags & TCP_SYN && !(d->known & KNOWN_ISN && d->isn == p->seq)) {
+		take_syn(skb, d, p);
+	} else if (!(d->known & KNOWN_SEQ)) {
+		d->known |= KNOWN_SEQ;
+		d->seq_high = d->data_high = p->seq;
+	}
+	if (length <= 1 && !(p->flags & (TCP_SYN | TCP_FIN)) && p->seq == d->seq_high - 1) {
+		d->keep_alive++;
+		return;
+	}
+	if (!length)
+		return;
+	if (before(p->seq, d->seq_high)) {
+		d->retransmitted += segments_below(p, d->seq_high);
+		news->retransmitted = 1;
+	}
+	if (before(d->seq_high, p->seq + length))
+		d->seq_high = p->seq + length;
+	if (p->payload && before(d->data_high, data_end(p))) {
+		news->payload = 1;
+		news->data_start = d->data_high;
+		d->data_high = data_end(p);
+	}
+}
+
+/* The first bytes of payload, at most 16; they may lie beyond the linear part, so they are copied by the helper. */
+static __always_inline void take_first_payload(struct __sk_buff *skb, struct direction *d, const struct packet *p)
+{
+	__u32 length = p->payload;
+	if (d->first_len || !length)
+		return;
+	if (length > sizeof(d->first_payload))
+		length = sizeof(d->first_payload);
+	/* The verifier has lost the bounds by here: 1 to 16. */
+	length = ((length - 1) & (sizeof(d->first_payload) - 1)) + 1;
+	if (!bpf_skb_load_bytes(skb, p->data, d->first_payload, length))
+		d->first_len = length;
+}
+
+/* Adds what a writer that met the lock too often has left. */
+static __always_inline void fold_late(struct direction *d)
+{
+	if (!d->late_packets)
+		return;
+	__u32 payload = __sync_lock_test_and_set(&d->late_payload, 0);
+	d->packets += __sync_lock_test_and_set(&d->late_packets, 0);
+	d->bytes += __sync_lock_test_and_set(&d->late_bytes, 0);
+	d->payload += payload;
+}
+
+static __always_inline void leave_late(struct direction *d, const struct packet *p)
+{
+	__sync_fetch_and_add(&d->late_payload, p->payload);
+	__sync_fetch_and_add(&d->late_bytes, data_bytes(p));
+	__sync_fetch_and_add(&d->late_packets, p->segments);
+}
+
+/*
+ * 0 if this direction counts on another interface: the first that saw it, until another brings payload or an
+ * acknowledgement above the highest (a bond's fail-over, a new route).
+ */
+static __always_inline int own_interface(struct conn *c, struct direction *d, const struct packet *p, __u32 ifindex)
+{
+	if (d->ifindex == ifindex)
+		return 1;
+	if (d->ifindex) {
+		int ahead = d->known & KNOWN_SEQ && before(d->seq_high, p->seq + sequence_length(p));
+		int acks = p->flags & TCP_ACK && d->known & KNOWN_ACK && before(d->ack_high, p->ack);
+		if (!ahead && !acks)
+			return 0;
+		c->moved++;
+	}
+	d->ifindex = ifindex;
+	return 1;
+}
+
+static __always_inline void count_packet(struct __sk_buff *skb, struct conn *c, struct direction *d,
+					 const struct packet *p)
+{
+	fold_late(d);
+	if (!d->packets)
+		d->ttl = p->ttl;
+	d->packets += p->segments;
+	d->bytes += data_bytes(p);
+	d->payload += p->payload;
+	if (p->payload) {
+		d->data_packets += p->segments;
+		d->data_headers += p->segments * p->headers;
+	}
+	take_first_payload(skb, d, p);
+	c->last = p->now;
+}
+
+/* Notes the handshake's times: the first SYN, the first SYN-ACK, the first acknowledgement of that. */
+static __always_inline void take_handshake(struct conn *c, const struct packet *p, int dir)
+{
+	struct direction *other = &c->dir[!dir];
+	if (p->flags & TCP_RST)
+		return;
+	if (p->flags & TCP_SYN) {
+		if (!(p->flags & TCP_ACK) && !c->syn)
+			c->syn = p->now;
+		if (p->flags & TCP_ACK && !c->syn_ack)
+			c->syn_ack = p->now;
+		return;
+	}
+	if (c->syn_ack && !c->ack && p->flags & TCP_ACK && other->known & KNOWN_ISN && !before(p->ack, other->isn + 1))
+		c->ack = p->now;
+}
+
+static __always_inline void count_segment(struct __sk_buff *skb, struct conn *c, const struct packet *p, int dir,
+					  struct news *news)
+{
+	struct direction *d = &c->dir[dir];
+
+	take_handshake(c, p, dir);
+	count_packet(skb, c, d, p);
+	take_sequence(skb, d, p, news);
+	/* The sender of a true RST sends nothing new after it: that one was forged. */
+	if (news->payload && c->state == STATE_CLOSED && d->flags & TCP_RST)
+		c->state = STATE_OPEN;
+	d->flags |= p->flags;
+	if (p->flags & TCP_ACK && !(p->flags & TCP_RST) && (!(d->known & KNOWN_ACK) || before(d->ack_high, p->ack))) {
+		d->ack_high = p->ack;
+		d->known |= KNOWN_ACK;
+	}
+	if (!p->window && !(p->flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+		d->zero_window += p->segments;
+	if (c->state == STATE_OPEN && (p->flags & TCP_RST || (p->flags & TCP_FIN && c->dir[!dir].flags & TCP_FIN)))
+		c->state = STATE_CLOSED;
+}
+
+#endif

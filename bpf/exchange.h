@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Exchanges: a run of rx payload and the tx payload that answers it. A new one starts with the first rx segment that
+ * brings payload above the highest rx sequence after tx payload that did the same; old data and keep-alives never turn.
+ * Exchange 0 is everything before the first rx payload. The caller holds the record's lock.
+ */
+#ifndef FIVETUPLE_EXCHANGE_H
+#define FIVETUPLE_EXCHANGE_H
+
+#include "count.h"
+
+/* Running figures of one direction before a segment was counted. */
+struct running {
+	__u64 payload;
+	__u32 packets;
+	__u32 headers;
+};
+
+static __always_inline struct running running(const struct direction *d)
+{
+	return (struct running){d->payload, d->data_packets, d->data_headers};
+}
+
+static __always_inline struct exchange *current_exchange(struct flow_record *r)
+{
+	return &r->ring[r->exchange & (EXCHANGES - 1)];
+}
+
+static __always_inline struct exchange *start_exchange(struct flow_record *r, const struct running *rx, __u32 rx_start)
+{
+	const struct direction *tx = &r->conn.dir[TX];
+	r->exchange++;
+	r->answered = 0;
+	struct exchange *e = current_exchange(r);
+	__builtin_memset(e, 0, sizeof(*e));
+	e->payload[RX] = rx->payload;
+	e->packets[RX] = rx->packets;
+	e->headers[RX] = rx->headers;
+	e->seq[RX] = rx_start;
+	e->payload[TX] = tx->payload;
+	e->packets[TX] = tx->data_packets;
+	e->headers[TX] = tx->data_headers;
+	e->seq[TX] = tx->data_high;
+	return e;
+}
+
+static __always_inline __u16 at_most_u16(__u32 n)
+{
+	return n > 0xffff ? 0xffff : n;
+}
+
+static __always_inline void take_rx_segment(struct exchange *e, const struct packet *p)
+{
+	__u32 largest = p->headers + p->segment_max;
+	__u32 smallest = p->headers + p->payload - (p->segments - 1) * p->segment_max;
+	if (e->last[RX]) {
+		__u64 gap = p->now > e->last[RX] ? (p->now - e->last[RX]) / 1000 : 0;
+		if (gap > e->rx_gap_us)
+			e->rx_gap_us = gap > 0xffffffff ? 0xffffffff : gap;
+	}
+	if (!e->rx_min || smallest < e->rx_min)
+		e->rx_min = at_most_u16(smallest);
+	if (largest > e->rx_max)
+		e->rx_max = at_most_u16(largest);
+}
+
+/* Takes a segment with payload; BEFORE are the direction's figures without it. */
+static __always_inline void take_exchange(struct flow_record *r, const struct packet *p, int dir,
+					  const struct news *news, const struct running *before)
+{
+	struct exchange *e = current_exchange(r);
+
+	if (dir == RX) {
+		if (news->payload && (r->answered || !r->exchange))
+			e = start_exchange(r, before, news->data_start);
+		take_rx_segment(e, p);
+	} else if (news->payload) {
+		r->answered = 1;
+	}
+	if (!e->first[dir])
+		e->first[dir] = p->now;
+	e->last[dir] = p->now;
+}
+
+#endif

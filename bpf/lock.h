@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * One writer at a time: rx and tx of a connection meet on two CPUs, and so do two rx. The lock word is even while the
+ * entry is whole and odd while it is being written; every unlock makes another even number, so a reader that saw the
+ * same even word before and after its copy has a whole one. The holder runs with bottom halves off and never sleeps,
+ * so that the wait is short unless the hypervisor stops its CPU: hence the bound.
+ */
+#ifndef FIVETUPLE_LOCK_H
+#define FIVETUPLE_LOCK_H
+
+#define LOCK_TRIES 128
+
+/* 0 if the word could not be taken. */
+static __always_inline int lock(__u32 *word)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		__u32 seen = *(volatile __u32 *)word;
+		if (!(seen & 1) && __sync_val_compare_and_swap(word, seen, seen + 1) == seen)
+			return 1;
+	}
+	return 0;
+}
+
+/* An exchange, because it is a full barrier (kernel: Documentation/bpf/standardization/instruction-set.rst). */
+static __always_inline void unlock(__u32 *word)
+{
+	__sync_lock_test_and_set(word, *(volatile __u32 *)word + 1);
+}
+
+#endif

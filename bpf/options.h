@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The options of a SYN, as they came (RFC 9293, 3.2; RFC 7323; RFC 2018). */
+#ifndef FIVETUPLE_OPTIONS_H
+#define FIVETUPLE_OPTIONS_H
+
+#include "parse.h"
+
+#define OPTION_END 0
+#define OPTION_NOP 1
+#define OPTION_MSS 2
+#define OPTION_WSCALE 3
+#define OPTION_SACK 4
+#define OPTION_TIMESTAMPS 8
+#define MAX_OPTION_BYTES 40
+
+struct option {
+	__u8 kind;
+	__u8 length;
+	__u8 value[2];
+};
+
+/* What the options say: in the layout of direction.syn_*. */
+#define SYN_FACTS(mss, wscale, options) ((mss) | (wscale) << 16 | (options) << 24)
+
+static __always_inline __u32 option_facts(const struct option *o)
+{
+	switch (o->kind) {
+	case OPTION_MSS:
+		return o->length == 4 ? SYN_FACTS(o->value[0] << 8 | o->value[1], 0, SYN_MSS) : 0;
+	case OPTION_WSCALE:
+		return o->length == 3 ? SYN_FACTS(0, o->value[0], SYN_WSCALE) : 0;
+	case OPTION_SACK:
+		return SYN_FACTS(0, 0, SYN_SACK);
+	case OPTION_TIMESTAMPS:
+		return SYN_FACTS(0, 0, SYN_TIMESTAMPS);
+	}
+	return 0;
+}
+
+/*
+ * The facts of the options between OFFSET and END. A malformed list ends where it is malformed; what came before it
+ * counts. A function of its own, so that the verifier looks at the loop once.
+ */
+__noinline __u32 walk_options(struct __sk_buff *skb, __u32 offset, __u32 end)
+{
+	__u32 facts = 0;
+
+	for (int i = 0; i < MAX_OPTION_BYTES && offset < end; i++) {
+		struct option o = {};
+		if (bpf_skb_load_bytes(skb, offset, &o.kind, sizeof(o.kind)) || o.kind == OPTION_END)
+			break;
+		if (o.kind == OPTION_NOP) {
+			offset++;
+			continue;
+		}
+		if (bpf_skb_load_bytes(skb, offset, &o, 2) || o.length < 2 || offset + o.length > end)
+			break;
+		if (o.length > 2)
+			bpf_skb_load_bytes(skb, offset, &o, o.length == 3 ? 3 : 4);
+		facts |= option_facts(&o);
+		offset += o.length;
+	}
+	return facts;
+}
+
+static __always_inline void take_syn_options(struct __sk_buff *skb, const struct packet *p, struct direction *d)
+{
+	__u32 facts = walk_options(skb, p->l4 + sizeof(struct tcphdr), p->data);
+	d->syn_mss = facts;
+	d->syn_wscale = facts >> 16;
+	d->syn_options = facts >> 24;
+}
+
+#endif

@@ -1,0 +1,196 @@
+package bpf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"fivetuple/correlator/flow"
+)
+
+// Reader reads the pinned tables, and never writes them. It needs no capability, only the pins' file permission (Linux
+// 5.19 and later where unprivileged BPF is disabled). It starts without tables and finds them when they come; it follows
+// an agent that replaces them. It implements flow.Table.
+type Reader struct {
+	root  string
+	stale time.Duration
+	clock Clock
+	dir   string // of the layout that this program knows
+	hash  uint64
+	view  atomic.Pointer[view]
+
+	scratch sync.Pool // of *scratch
+}
+
+// scratch is what a look-up hands to the kernel, and would otherwise allocate.
+type scratch struct {
+	key   flow.Key
+	again flow.Record
+}
+
+// view is what a refresh found. Its maps live as long as somebody may hold it: the garbage collector closes them.
+type view struct {
+	flows, udp, meta *ebpf.Map
+	inode            uint64 // of the flows pin
+	heartbeat        uint64
+	err              error // why there is no table
+}
+
+// refreshEvery bounds how late a reader notices new tables or an agent's end, beside the setting `stale`.
+const refreshEvery = 500 * time.Millisecond
+
+// readTries is how often a record is looked up before it is given up as busy: a writer holds it for about 100 ns.
+const readTries = 16
+
+// NewReader returns a reader of the tables below the folder of pins.
+func NewReader(pins string, stale time.Duration, clock Clock) (*Reader, error) {
+	hash, err := Layout()
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{root: pins, stale: stale, clock: clock, hash: hash, dir: filepath.Join(pins, layoutDir(hash))}
+	r.scratch.New = func() any { return new(scratch) }
+	_ = r.Refresh() // no table yet is what every look-up will say
+	return r, nil
+}
+
+// Run refreshes until the context ends.
+func (r *Reader) Run(ctx context.Context) {
+	ticker := time.NewTicker(refreshEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			_ = r.Refresh() // kept in the view, and told by every look-up
+		}
+	}
+}
+
+// Refresh opens the tables if they are new, and reads the agent's heartbeat. It returns what Lookup would say now.
+func (r *Reader) Refresh() error {
+	next := r.look(r.view.Load())
+	r.view.Store(next)
+	return r.usable(next)
+}
+
+// Lookup implements flow.Table.
+func (r *Reader) Lookup(k flow.Key, record *flow.Record) error {
+	v := r.view.Load()
+	if err := r.usable(v); err != nil {
+		return err
+	}
+	s := r.scratch.Get().(*scratch)
+	defer r.scratch.Put(s)
+	s.key = k
+	if err := lookup(v.flows, &s.key, record); err != nil {
+		return err
+	}
+	for range readTries {
+		if err := lookup(v.flows, &s.key, &s.again); err != nil {
+			return err
+		}
+		// The kernel copies a value from its start, where the lock word is. An even word that is still the same
+		// when the next copy begins says that nobody wrote while the first was made: the first one is whole.
+		if record.Conn.Lock&1 == 0 && record.Conn.Lock == s.again.Conn.Lock && record.Conn.ID == s.again.Conn.ID {
+			return nil
+		}
+		*record = s.again
+	}
+	return flow.ErrBusy
+}
+
+// HasUDP implements flow.Table.
+func (r *Reader) HasUDP(k flow.Key) bool {
+	v := r.view.Load()
+	if r.usable(v) != nil {
+		return false
+	}
+	k.Proto = flow.UDP
+	var c flow.Conn
+	return v.udp.Lookup(unsafe.Pointer(&k), unsafe.Pointer(&c)) == nil
+}
+
+func lookup(m *ebpf.Map, k *flow.Key, record *flow.Record) error {
+	// Pointers, because the types have the tables' layout (record_test.go): nothing is marshaled or allocated.
+	err := m.Lookup(unsafe.Pointer(k), unsafe.Pointer(record))
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return flow.ErrNotFound
+	}
+	return err
+}
+
+func (r *Reader) usable(v *view) error {
+	if v.err != nil {
+		return v.err
+	}
+	if age := r.clock.Now() - v.heartbeat; int64(age) > int64(r.stale) {
+		return flow.ErrStale
+	}
+	return nil
+}
+
+// look opens what the pins show now, and keeps what has not changed.
+func (r *Reader) look(last *view) *view {
+	info, err := os.Stat(filepath.Join(r.dir, fivetupleMapFlows))
+	if err != nil {
+		return &view{err: r.explain(err)}
+	}
+	inode := info.Sys().(*unix.Stat_t).Ino
+	if last == nil || last.err != nil || last.inode != inode {
+		if last, err = r.open(inode); err != nil {
+			return &view{err: r.explain(err)}
+		}
+	}
+	var meta flow.Meta
+	if err := last.meta.Lookup(uint32(0), unsafe.Pointer(&meta)); err != nil {
+		return &view{err: fmt.Errorf("%w: read meta: %w", flow.ErrNoTable, err)}
+	}
+	if meta.Layout != r.hash {
+		return &view{err: fmt.Errorf("%w: %016x, known %016x", flow.ErrLayout, meta.Layout, r.hash)}
+	}
+	next := *last
+	next.heartbeat = meta.Heartbeat
+	return &next
+}
+
+func (r *Reader) open(inode uint64) (*view, error) {
+	v := &view{inode: inode}
+	for name, to := range map[string]**ebpf.Map{
+		fivetupleMapFlows: &v.flows, fivetupleMapUdp: &v.udp, fivetupleMapMeta: &v.meta,
+	} {
+		m, err := ebpf.LoadPinnedMap(filepath.Join(r.dir, name), &ebpf.LoadPinOptions{ReadOnly: true})
+		if err != nil {
+			return nil, fmt.Errorf("open table %s: %w", name, err)
+		}
+		*to = m
+	}
+	return v, nil
+}
+
+// explain tells tables of another layout from no tables at all.
+func (r *Reader) explain(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		entries, _ := os.ReadDir(r.root)
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), "v") {
+				return fmt.Errorf("%w: found %s, known %s", flow.ErrLayout, e.Name(), filepath.Base(r.dir))
+			}
+		}
+	}
+	return fmt.Errorf("%w: %w", flow.ErrNoTable, err)
+}
+
+var _ flow.Table = (*Reader)(nil)

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The record that the kernel keeps and user space reads. Its Go twin is correlator/flow/record.go; a test compares
+ * every offset and size of the two. This header defines types only.
+ *
+ * Words: local and remote as seen from the host whose interface carries the program; rx toward it, tx from it.
+ * Times are CLOCK_MONOTONIC nanoseconds. A segment is what one wire packet carries: a packet that segmentation offload
+ * merged, or will split, counts as ceil(payload / gso_size) segments. Bytes are IP bytes: payload + segments x (IP +
+ * TCP headers), without Ethernet, tags and padding.
+ */
+#ifndef FIVETUPLE_RECORD_H
+#define FIVETUPLE_RECORD_H
+
+#include <linux/types.h>
+
+enum { RX, TX, DIRECTIONS };
+
+/* The 5-tuple. IPv4 is kept v4-mapped (RFC 4291, 2.5.5.2). Addresses in network order, ports in host order. */
+struct flow_key {
+	__u8 local[16];
+	__u8 remote[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 proto; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 pad[3];
+};
+
+/* What one direction of a connection did. */
+struct direction {
+	__u64 packets; /* segments, pure ACKs too */
+	__u64 bytes;
+	__u64 payload;       /* bytes behind the L4 header; data sent again counts again */
+	__u32 data_packets;  /* segments that carry payload, mod 2^32 */
+	__u32 data_headers;  /* IP + TCP header bytes of those, mod 2^32 */
+	__u32 isn;           /* of the last SYN; valid with KNOWN_ISN */
+	__u32 seq_high;      /* highest sequence end; SYN and FIN count one; valid with KNOWN_SEQ */
+	__u32 data_high;     /* highest sequence end of payload */
+	__u32 ack_high;      /* highest acknowledgement sent in this direction; valid with KNOWN_ACK */
+	__u32 retransmitted; /* segments that began below seq_high: a repeated SYN or FIN too */
+	__u32 out_of_order;  /* segments that filled a hole */
+	__u32 zero_window;   /* segments with window 0, without SYN, FIN or RST */
+	__u32 keep_alive;    /* segments of 0 or 1 byte at seq_high - 1 */
+	__u32 ifindex;       /* the interface that this direction counts on */
+	__u32 late_packets;  /* segments that met the lock too often: folded in by the next writer */
+	__u32 late_bytes;
+	__u32 late_payload;
+	__u16 flags;    /* all TCP flags seen: nine bits, CWR 0x80, AE 0x100 (RFC 9293, 3.1; RFC 9768) */
+	__u8 known;     /* KNOWN_* */
+	__u8 first_len; /* bytes in first_payload */
+	__u8 first_payload[16];
+	__u16 syn_mss;    /* of the SYN; 0: none */
+	__u8 syn_wscale;  /* of the SYN; valid with SYN_WSCALE */
+	__u8 syn_options; /* SYN_* */
+	__u8 ttl;         /* TTL or hop limit of the SYN, else of the first packet */
+	__u8 pad[7];
+};
+
+enum {
+	KNOWN_ISN = 1 << 0,
+	KNOWN_SEQ = 1 << 1,
+	KNOWN_ACK = 1 << 2,
+};
+
+enum {
+	SYN_MSS = 1 << 0,
+	SYN_WSCALE = 1 << 1,
+	SYN_SACK = 1 << 2,
+	SYN_TIMESTAMPS = 1 << 3,
+};
+
+/* A connection or UDP flow: all that is known of one before its first exchange. Half-open connections are just this. */
+struct conn {
+	__u32 lock;    /* even: whole; odd: being written */
+	__u8 state;    /* STATE_* */
+	__u8 origin;   /* ORIGIN_* */
+	__u16 moved;   /* times that a direction changed its interface */
+	__u64 id;      /* time of the first segment: names this generation of the 5-tuple; 0: not filled in yet */
+	__u64 last;    /* time of the last segment */
+	__u64 syn;     /* time of the first SYN; 0: not seen */
+	__u64 syn_ack; /* time of the first SYN-ACK */
+	__u64 ack;     /* time of the first segment that acknowledged it */
+	struct direction dir[DIRECTIONS];
+};
+
+enum { STATE_HALF_OPEN, STATE_OPEN, STATE_CLOSED, STATE_PROMOTED };
+enum { ORIGIN_HANDSHAKE, ORIGIN_MIDSTREAM };
+
+/*
+ * One exchange: a run of rx payload and the tx payload that answers it. The arrays hold the flow's running figures at
+ * its start, so that any run of exchanges is one subtraction; only segments that carry payload are in them.
+ */
+struct exchange {
+	__u64 first[DIRECTIONS]; /* time of the first segment with payload; 0: none */
+	__u64 last[DIRECTIONS];
+	__u64 payload[DIRECTIONS];
+	__u32 packets[DIRECTIONS];
+	__u32 headers[DIRECTIONS];
+	__u32 seq[DIRECTIONS];
+	__u32 rx_gap_us; /* largest time between two rx segments, microseconds, at most 2^32 - 1 */
+	__u16 rx_min;    /* IP bytes of the smallest and the largest rx segment; 0: none */
+	__u16 rx_max;
+};
+
+#define EXCHANGES 4 /* the current one and the last three; a power of two */
+
+/* Round-trip time by one timed tx segment at a time (Karn), smoothed by RFC 6298. */
+struct round_trip {
+	__u64 sent;         /* time of the timed segment; 0: none under way */
+	__u32 seq;          /* the acknowledgement that ends the timing */
+	__u32 smoothed_us8; /* microseconds x 8; 0: no sample yet */
+	__u32 var_us4;      /* microseconds x 4 */
+	__u32 min_us;
+};
+
+/* The record of a TCP connection. */
+struct flow_record {
+	struct conn conn;
+	struct round_trip rtt;
+	__u32 exchange; /* number of the current exchange; it lies in ring[number % EXCHANGES] */
+	__u8 answered;  /* tx payload came since the current exchange's last new rx payload */
+	__u8 reopened;  /* a SYN with another ISN came: the half-open table may hold this 5-tuple's next generation */
+	__u8 pad[2];
+	struct exchange ring[EXCHANGES];
+};
+
+/* What a reader has to know before it uses the tables. */
+struct meta {
+	__u64 layout;    /* hash of these structures */
+	__u64 heartbeat; /* CLOCK_MONOTONIC nanoseconds of the agent's last sign of life */
+	__u32 flows;     /* capacities, entries */
+	__u32 half_open;
+	__u32 udp;
+	__u32 pad;
+};
+
+/* How a packet left the program: each packet counts once, under its direction and one of these. */
+enum reason {
+	RECORDED_FLOW,
+	RECORDED_HALF_OPEN,
+	RECORDED_UDP,
+	NOT_IP,
+	VLAN_DEPTH,
+	L2_TRUNCATED,
+	IP_TRUNCATED,
+	IP_BAD_VERSION,
+	IP_BAD_HEADER_LENGTH,
+	IP_BAD_LENGTH,
+	IP_LATER_FRAGMENT,
+	IPV6_EXTENSION_DEPTH,
+	OTHER_PROTOCOL,
+	L4_TRUNCATED,
+	L4_BAD_LENGTH,
+	PULL_FAILED,
+	NO_CONNECTION,
+	TABLE_FULL,
+	OTHER_INTERFACE,
+	CONTENDED,
+	REASONS,
+};
+
+#endif

@@ -1,0 +1,117 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+
+	"fivetuple/correlator/flow"
+)
+
+// tables are the programs and maps, loaded. Their owner is the only one who writes.
+type tables struct {
+	Ingress  *ebpf.Program `ebpf:"ft_ingress"`
+	Egress   *ebpf.Program `ebpf:"ft_egress"`
+	Flows    *ebpf.Map     `ebpf:"flows"`
+	HalfOpen *ebpf.Map     `ebpf:"half_open"`
+	UDP      *ebpf.Map     `ebpf:"udp"`
+	Reasons  *ebpf.Map     `ebpf:"reasons"`
+	Meta     *ebpf.Map     `ebpf:"meta"`
+}
+
+// load verifies and loads the programs, with new maps or the given ones in their place.
+func load(spec *ebpf.CollectionSpec, existing map[string]*ebpf.Map) (*tables, error) {
+	var t tables
+	if err := spec.LoadAndAssign(&t, &ebpf.CollectionOptions{MapReplacements: existing}); err != nil {
+		return nil, explain(fmt.Errorf("load the kernel program: %w", err))
+	}
+	return &t, nil
+}
+
+func (t *tables) Close() error {
+	return errors.Join(t.Ingress.Close(), t.Egress.Close(),
+		t.Flows.Close(), t.HalfOpen.Close(), t.UDP.Close(), t.Reasons.Close(), t.Meta.Close())
+}
+
+// configure returns the object with the options' capacities and switches.
+func configure(o Options) (*ebpf.CollectionSpec, error) {
+	spec, err := loadFivetuple()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded object: %w", err)
+	}
+	spec.Maps[fivetupleMapFlows].MaxEntries = o.Tables.Flows
+	spec.Maps[fivetupleMapHalfOpen].MaxEntries = o.Tables.HalfOpen
+	spec.Maps[fivetupleMapUdp].MaxEntries = o.Tables.UDP
+	if err := spec.Variables[fivetupleVarMidstreamAny].Set(o.Midstream == MidstreamAny); err != nil {
+		return nil, fmt.Errorf("set midstream: %w", err)
+	}
+	return spec, nil
+}
+
+// loadPinned loads the programs over the tables that an earlier agent left, where these still fit, and pins the others.
+func loadPinned(o Options, meta flow.Meta, p *pins) (*tables, error) {
+	spec, err := configure(o)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(p.root, layoutDir(meta.Layout))
+	if err := p.mkdir(dir); err != nil {
+		return nil, err
+	}
+	existing := make(map[string]*ebpf.Map)
+	defer func() {
+		for _, m := range existing { // load has made its own references
+			_ = m.Close()
+		}
+	}()
+	for _, name := range shared() {
+		m, err := p.pinned(dir, spec.Maps[name])
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			existing[name] = m
+		}
+	}
+	t, err := load(spec, existing)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.publish(p, dir, &meta); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// publish pins what is not pinned yet. The meta table is written first, and the flows, which readers look for, come last.
+func (t *tables) publish(p *pins, dir string, meta *flow.Meta) error {
+	if err := t.writeMeta(meta); err != nil {
+		return err
+	}
+	maps := map[string]*ebpf.Map{
+		fivetupleMapMeta: t.Meta, fivetupleMapReasons: t.Reasons, fivetupleMapUdp: t.UDP,
+		fivetupleMapHalfOpen: t.HalfOpen, fivetupleMapFlows: t.Flows,
+	}
+	for _, name := range shared() {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			if err := p.own(filepath.Join(dir, name), p.mode); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.pin(dir, name, maps[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shared returns the names of the tables that others read, in the order in which they are pinned.
+func shared() []string {
+	return []string{
+		fivetupleMapMeta, fivetupleMapReasons, fivetupleMapUdp, fivetupleMapHalfOpen, fivetupleMapFlows,
+	}
+}

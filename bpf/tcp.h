@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * From a segment to its connection's entry. A SYN enters the half-open table only. The entry moves to the flow table
+ * with the first rx segment without RST whose acknowledgement lies in [tx ISN + 1, tx highest], which only somebody who
+ * saw this host's SYN or SYN-ACK can send: so a SYN flood, spoofed or not, evicts nobody's record.
+ */
+#ifndef FIVETUPLE_TCP_H
+#define FIVETUPLE_TCP_H
+
+#include "lock.h"
+#include "maps.h"
+#include "exchange.h"
+#include "rtt.h"
+
+/* Set when the program is loaded: records also where this host has no socket (forwarded traffic, replays). */
+const volatile __u8 midstream_any = 0;
+
+/* A new entry is locked by whoever inserts it, until it is filled in. */
+static const volatile struct flow_record blank = {.conn = {.lock = 1}};
+
+#define TCP_ESTABLISHED_STATE 1
+#define TCP_FIN_WAIT1_STATE 4
+#define TCP_FIN_WAIT2_STATE 5
+#define TCP_CLOSE_WAIT_STATE 8
+#define TCP_LAST_ACK_STATE 9
+#define TCP_CLOSING_STATE 11
+
+/* 1 if the socket is one of an established connection; a listener's and TIME_WAIT are not. */
+static __always_inline int is_connected(__u32 state)
+{
+	return 1 << state & (1 << TCP_ESTABLISHED_STATE | 1 << TCP_FIN_WAIT1_STATE | 1 << TCP_FIN_WAIT2_STATE |
+			     1 << TCP_CLOSE_WAIT_STATE | 1 << TCP_LAST_ACK_STATE | 1 << TCP_CLOSING_STATE);
+}
+
+static __always_inline int has_socket(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock_tuple t = {};
+	__u32 size = p->ipv4 ? sizeof(t.ipv4) : sizeof(t.ipv6);
+
+	if (p->ipv4) {
+		t.ipv4.saddr = ((__u32 *)p->key.remote)[3];
+		t.ipv4.daddr = ((__u32 *)p->key.local)[3];
+		t.ipv4.sport = bpf_htons(p->key.remote_port);
+		t.ipv4.dport = bpf_htons(p->key.local_port);
+	} else {
+		__builtin_memcpy(t.ipv6.saddr, p->key.remote, 16);
+		__builtin_memcpy(t.ipv6.daddr, p->key.local, 16);
+		t.ipv6.sport = bpf_htons(p->key.remote_port);
+		t.ipv6.dport = bpf_htons(p->key.local_port);
+	}
+	struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	int connected = is_connected(sk->state);
+	bpf_sk_release(sk);
+	return connected;
+}
+
+/* Counts a segment on a connection of the flow table. The caller holds the lock. */
+static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_record *r, const struct packet *p, int dir)
+{
+	struct direction *d = &r->conn.dir[dir];
+	struct running before = running(d);
+	struct news news = {};
+
+	if (!own_interface(&r->conn, d, p, skb->ifindex))
+		return OTHER_INTERFACE;
+	count_segment(skb, &r->conn, p, dir, &news);
+	if (p->payload)
+		take_exchange(r, p, dir, &news, &before);
+	take_round_trip(r, p, dir, &news);
+	return RECORDED_FLOW;
+}
+
+static __always_inline int segment_on_flow(struct __sk_buff *skb, struct flow_record *r, const struct packet *p,
+					   int dir)
+{
+	if (!lock(&r->conn.lock)) {
+		leave_late(&r->conn.dir[dir], p);
+		return CONTENDED;
+	}
+	int reason = count_on_flow(skb, r, p, dir);
+	unlock(&r->conn.lock);
+	return reason;
+}
+
+/* The record of the packet's 5-tuple, locked and, if it is new, empty; or 0 with the reason. */
+static __always_inline struct flow_record *take_record(const struct packet *p, int *reason)
+{
+	if (!bpf_map_update_elem(&flows, &p->key, (void *)&blank, BPF_NOEXIST))
+		return bpf_map_lookup_elem(&flows, &p->key);
+	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
+	*reason = r ? CONTENDED : TABLE_FULL;
+	return r && lock(&r->conn.lock) ? r : 0;
+}
+
+/* 1 if the segment completes the handshake of a half-open connection. */
+static __always_inline int completes(const struct conn *half, const struct packet *p, int dir)
+{
+	const struct direction *tx = &half->dir[TX];
+	const struct direction *rx = &half->dir[RX];
+
+	if (!(p->flags & TCP_ACK) || p->flags & TCP_RST)
+		return 0;
+	if (dir == RX)
+		return tx->known & KNOWN_ISN && before(tx->isn, p->ack) && !before(tx->seq_high, p->ack);
+	/* TCP Fast Open (RFC 7413, 4.1.2): this host's SYN-ACK acknowledges the data of the SYN. */
+	return p->flags & TCP_SYN && rx->known & KNOWN_ISN && before(rx->isn + 1, p->ack);
+}
+
+/* The data of a SYN is exchange 1. */
+static __always_inline void take_syn_data(struct flow_record *r)
+{
+	const struct direction *rx = &r->conn.dir[RX];
+	struct running none = {};
+
+	if (!rx->data_packets)
+		return;
+	struct exchange *e = start_exchange(r, &none, rx->isn + 1);
+	e->first[RX] = e->last[RX] = r->conn.syn;
+	e->rx_min = e->rx_max = at_most_u16((rx->payload + rx->data_headers) / rx->data_packets);
+}
+
+/* Starts a record from its half-open entry, also over the record of the 5-tuple's last generation: counts go with it.
+ */
+static __always_inline void fill_record(struct flow_record *r, const struct conn *half)
+{
+	__u32 word = r->conn.lock;
+	__builtin_memset(r, 0, sizeof(*r));
+	r->conn = *half;
+	r->conn.lock = word;
+	r->conn.state = STATE_OPEN;
+	r->conn.origin = ORIGIN_HANDSHAKE;
+	take_syn_data(r);
+}
+
+/*
+ * Moves a locked half-open entry to the flow table and counts the segment there. A writer that waits for the entry's
+ * lock meanwhile finds STATE_PROMOTED and looks in the flow table.
+ */
+static __always_inline int promote(struct __sk_buff *skb, struct conn *half, const struct packet *p, int dir)
+{
+	int reason = CONTENDED;
+	struct flow_record *r = take_record(p, &reason);
+	if (!r)
+		return reason;
+	fill_record(r, half);
+	reason = count_on_flow(skb, r, p, dir);
+	take_handshake_round_trip(r);
+	half->state = STATE_PROMOTED;
+	unlock(&r->conn.lock);
+	return reason;
+}
+
+/* A connection older than the program. */
+static __always_inline int midstream_segment(struct __sk_buff *skb, const struct packet *p, int dir)
+{
+	if (p->flags & TCP_RST || (!midstream_any && !has_socket(skb, p)))
+		return NO_CONNECTION;
+	int reason = CONTENDED;
+	struct flow_record *r = take_record(p, &reason);
+	if (!r)
+		return reason;
+	if (!r->conn.id) {
+		r->conn.id = p->now;
+		r->conn.state = STATE_OPEN;
+		r->conn.origin = ORIGIN_MIDSTREAM;
+	}
+	reason = count_on_flow(skb, r, p, dir);
+	unlock(&r->conn.lock);
+	return reason;
+}
+
+/* A SYN of another connection than the one that the entry counts: its times start anew, its counts go on. */
+static __always_inline void restart_half_open(struct conn *half, const struct packet *p, int dir)
+{
+	struct direction *d = &half->dir[dir];
+	if (p->flags & TCP_ACK || !(d->known & KNOWN_ISN) || d->isn == p->seq)
+		return;
+	half->id = p->now;
+	half->syn = half->syn_ack = half->ack = 0;
+	half->dir[!dir].known = 0;
+}
+
+/* The half-open entry of the packet's 5-tuple, locked; a SYN makes one; or 0 with the reason. */
+static __always_inline struct conn *take_half_open(const struct packet *p, int *reason)
+{
+	struct conn *half = bpf_map_lookup_elem(&half_open, &p->key);
+	*reason = CONTENDED;
+	if (half)
+		return lock(&half->lock) ? half : 0;
+	*reason = NO_CONNECTION;
+	if (!(p->flags & TCP_SYN))
+		return 0;
+	*reason = CONTENDED;
+	if (bpf_map_update_elem(&half_open, &p->key, (void *)&blank.conn, BPF_NOEXIST))
+		return 0;
+	half = bpf_map_lookup_elem(&half_open, &p->key);
+	if (half)
+		half->id = p->now;
+	return half;
+}
+
+/* Counts a segment on a locked half-open entry, or moves the entry if the handshake is complete. */
+static __always_inline int count_on_half_open(struct __sk_buff *skb, struct conn *half, const struct packet *p, int dir)
+{
+	struct news news = {};
+
+	if (!own_interface(half, &half->dir[dir], p, skb->ifindex))
+		return OTHER_INTERFACE;
+	if (completes(half, p, dir))
+		return promote(skb, half, p, dir);
+	if (p->flags & TCP_SYN)
+		restart_half_open(half, p, dir);
+	count_segment(skb, half, p, dir, &news);
+	return RECORDED_HALF_OPEN;
+}
+
+/* 1 if the segment belongs to the connection of the record, not to a new one that is being opened on its 5-tuple. */
+static __always_inline int belongs(const struct flow_record *r, const struct packet *p, int dir)
+{
+	const struct direction *d = &r->conn.dir[dir];
+	return p->flags & TCP_SYN ? d->known & KNOWN_ISN && d->isn == p->seq : !r->reopened;
+}
+
+/* A segment without a record of its own yet: of a handshake, of the 5-tuple's next generation, or midstream. */
+__noinline int handshake_segment(struct __sk_buff *skb, const struct packet *p, int direction)
+{
+	int reason, dir = direction == TX ? TX : RX;
+	if (!p) /* never: the verifier looks at this function alone */
+		return CONTENDED;
+	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
+	struct conn *half = take_half_open(p, &reason);
+
+	if (r && p->flags & TCP_SYN)
+		r->reopened = 1;
+	if (half && half->state == STATE_PROMOTED) {
+		unlock(&half->lock);
+		r = bpf_map_lookup_elem(&flows, &p->key);
+		return r ? segment_on_flow(skb, r, p, dir) : CONTENDED;
+	}
+	if (half && r && !(p->flags & TCP_SYN) && !completes(half, p, dir) && r->conn.state == STATE_OPEN) {
+		unlock(&half->lock); /* the old connection lives on: the SYN was not its peer's */
+		return segment_on_flow(skb, r, p, dir);
+	}
+	if (half) {
+		reason = count_on_half_open(skb, half, p, dir);
+		int promoted = half->state == STATE_PROMOTED;
+		unlock(&half->lock);
+		if (promoted)
+			bpf_map_delete_elem(&half_open, &p->key);
+		return reason;
+	}
+	if (reason == CONTENDED)
+		return reason;
+	return r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
+}
+
+/* Counts a TCP segment and says where, or why nowhere. */
+static __always_inline int tcp_segment(struct __sk_buff *skb, const struct packet *p, int dir)
+{
+	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
+	if (r && belongs(r, p, dir))
+		return segment_on_flow(skb, r, p, dir);
+	return handshake_segment(skb, p, dir);
+}
+
+#endif

@@ -1,0 +1,185 @@
+package correlator
+
+import (
+	"errors"
+	"hash/maphash"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"fivetuple/correlator/flow"
+)
+
+// Call is one API call as its gateway describes it.
+type Call struct {
+	Tuple
+	// ContentLength is the declared length of the body in bytes; 0 without a body, and meaningless if Chunked.
+	ContentLength uint64
+	// Chunked: the body's length is not declared.
+	Chunked bool
+	// HTTP2 asks the gateway whether the call came over HTTP/2. It is asked once a connection, and only over TLS,
+	// where the bytes do not tell.
+	HTTP2 func() bool
+}
+
+// Correlator finds a call's exchanges. It remembers the last call of each connection, for a bounded number of
+// connections (Options.Connections): when there are more, the one without a call for the longest time is forgotten, and
+// its next call is matched as one of a connection seen for the first time.
+type Correlator struct {
+	table  flow.Table
+	seed   maphash.Seed
+	shards [shards]shard
+	pool   sync.Pool // of *flow.Record
+}
+
+// shards is how many calls can be matched at once.
+const shards = 16
+
+type shard struct {
+	mu    sync.Mutex
+	conns *simplelru.LRU[flow.Key, *connection]
+}
+
+// connection is what is remembered of a connection between its calls.
+type connection struct {
+	flow, serial uint64 // the record's id and the gateway's number: another one is another connection
+	requests     uint64 // number of the last call
+	before       cursor // where the last call could begin
+	after        cursor // where the next call can
+	missed       uint64 // of the last call
+	flowID       string
+	http2        bool
+	protocol     flow.Payload
+}
+
+// cursor says where the next call of a connection can begin.
+type cursor struct {
+	claimed uint32 // number of the last exchange in which an earlier call has a part
+	next    uint32 // sequence number of the next call's first byte
+	known   bool   // next is known: all lengths until here were
+	unseen  bool   // calls came before that nothing is known of
+}
+
+// New returns a correlator over a table. The options must be valid.
+func New(table flow.Table, o Options) (*Correlator, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Correlator{table: table, seed: maphash.MakeSeed()}
+	c.pool.New = func() any { return new(flow.Record) }
+	for i := range c.shards {
+		conns, err := simplelru.NewLRU[flow.Key, *connection](max(o.Connections/shards, 1), nil)
+		if err != nil {
+			return nil, err
+		}
+		c.shards[i].conns = conns
+	}
+	return c, nil
+}
+
+// Match returns what is known of a call at a time, CLOCK_MONOTONIC nanoseconds. Asked again for the same call, it
+// answers by the same rules with later figures.
+func (c *Correlator) Match(now uint64, call Call) Result {
+	key := call.Key()
+	r := c.pool.Get().(*flow.Record)
+	defer c.pool.Put(r)
+	if err := c.table.Lookup(key, r); err != nil {
+		return Result{Reason: c.reason(err, key), FlowID: flow.CommunityID(key)}
+	}
+	s := &c.shards[maphash.Comparable(c.seed, key)%shards]
+	protocol, asked := s.protocol(key, r, call)
+	http2 := protocol == flow.PayloadHTTP2
+	if protocol == flow.PayloadTLS && !asked {
+		http2 = call.HTTP2 != nil && call.HTTP2() // a round trip to the gateway: not under the lock
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conn := s.connection(key, r, call)
+	if !asked {
+		conn.protocol, conn.http2 = protocol, http2
+	}
+	res := conn.match(r, call, now)
+	res.takeRTT(r)
+	res.FlowID = conn.flowID
+	return res
+}
+
+// reason names why there is no record.
+func (c *Correlator) reason(err error, key flow.Key) Reason {
+	for _, known := range []struct {
+		err    error
+		reason Reason
+	}{
+		{flow.ErrNoTable, ReasonPins},
+		{flow.ErrLayout, ReasonLayout},
+		{flow.ErrStale, ReasonStale},
+		{flow.ErrBusy, ReasonBusy},
+	} {
+		if errors.Is(err, known.err) {
+			return known.reason
+		}
+	}
+	if !errors.Is(err, flow.ErrNotFound) {
+		return ReasonTable
+	}
+	if c.table.HasUDP(key) {
+		return ReasonQUIC
+	}
+	return ReasonUnknownFlow
+}
+
+// protocol returns what the connection carries, and whether that was found out at an earlier call.
+func (s *shard) protocol(key flow.Key, r *flow.Record, call Call) (flow.Payload, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if conn, ok := s.conns.Peek(key); ok && conn.is(r, call) && conn.protocol != flow.PayloadNone {
+		return conn.protocol, true
+	}
+	return flow.Classify(r.Conn.Dir[flow.RX].First()), false
+}
+
+// is says whether the call is of this connection, and not of another with the same 5-tuple.
+func (conn *connection) is(r *flow.Record, call Call) bool {
+	return conn.flow == r.Conn.ID && conn.serial == call.Connection
+}
+
+// connection returns what is remembered of the call's connection, brought forward to this call.
+func (s *shard) connection(key flow.Key, r *flow.Record, call Call) *connection {
+	conn, ok := s.conns.Get(key)
+	if !ok || !conn.is(r, call) || call.Requests < conn.requests {
+		conn = &connection{flow: r.Conn.ID, serial: call.Connection, flowID: flow.CommunityID(key)}
+		conn.before = cursor{unseen: call.Requests > 1}
+		if d := &r.Conn.Dir[flow.RX]; d.Known&flow.KnownISN != 0 {
+			conn.before.next, conn.before.known = d.ISN+1, true
+		}
+		conn.requests = call.Requests
+		s.conns.Add(key, conn)
+		return conn
+	}
+	if call.Requests > conn.requests {
+		conn.missed = call.Requests - conn.requests - 1
+		conn.before = conn.after
+		conn.requests = call.Requests
+	}
+	return conn
+}
+
+// match applies the rules of the connection's protocol.
+func (conn *connection) match(r *flow.Record, call Call, now uint64) Result {
+	var res Result
+	switch {
+	case r.Exchange == 0:
+		return Result{Reason: ReasonUnseen}
+	case conn.http2:
+		res = Result{Match: MatchConnection, TLS: conn.protocol == flow.PayloadTLS}
+		res.takeConnection(r)
+		return res
+	case conn.protocol == flow.PayloadTLS:
+		res, conn.after = matchTLS(r, call, conn.before, conn.missed)
+	default:
+		res, conn.after = matchHTTP1(r, call, conn.before, conn.missed, conn.protocol == flow.PayloadHTTP1)
+	}
+	res.Missed = conn.missed
+	res.take(r, res.Number, now)
+	return res
+}

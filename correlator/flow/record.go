@@ -1,0 +1,174 @@
+package flow
+
+// The directions of a record: toward this host, and from it.
+const (
+	RX = 0
+	TX = 1
+)
+
+// Exchanges is how many exchanges a record holds: the current one and the three before it.
+const Exchanges = 4
+
+// Direction is what one direction of a connection did. Its twin, with the definition of every figure, is struct
+// direction in bpf/record.h. Bytes are IP bytes; counts are of segments.
+type Direction struct {
+	Packets       uint64
+	Bytes         uint64
+	Payload       uint64
+	DataPackets   uint32
+	DataHeaders   uint32
+	ISN           uint32
+	SeqHigh       uint32
+	DataHigh      uint32
+	AckHigh       uint32
+	Retransmitted uint32
+	OutOfOrder    uint32
+	ZeroWindow    uint32
+	KeepAlive     uint32
+	Ifindex       uint32
+	LatePackets   uint32
+	LateBytes     uint32
+	LatePayload   uint32
+	Flags         uint16
+	Known         uint8
+	FirstLen      uint8
+	FirstPayload  [16]uint8
+	SYNMSS        uint16
+	SYNWscale     uint8
+	SYNOptions    uint8
+	TTL           uint8
+	Pad           [7]uint8
+}
+
+// First returns the first payload bytes that were seen in this direction, at most 16.
+func (d *Direction) First() []byte {
+	return d.FirstPayload[:min(int(d.FirstLen), len(d.FirstPayload))]
+}
+
+// Bits of Direction.Known: which of the sequence numbers are.
+const (
+	KnownISN = 1 << 0
+	KnownSeq = 1 << 1
+	KnownAck = 1 << 2
+)
+
+// Conn is a connection before its first exchange, or a UDP flow: struct conn in bpf/record.h. Times are CLOCK_MONOTONIC
+// nanoseconds, 0 for what was not seen.
+type Conn struct {
+	Lock   uint32
+	State  State
+	Origin Origin
+	Moved  uint16
+	ID     uint64
+	Last   uint64
+	SYN    uint64
+	SYNACK uint64
+	ACK    uint64
+	Dir    [2]Direction
+}
+
+// State is where a connection is in its life.
+type State uint8
+
+// The states of a connection.
+const (
+	StateHalfOpen State = iota
+	StateOpen
+	StateClosed
+	StatePromoted // a half-open entry that has moved to the flow table
+)
+
+// Origin says how a record began.
+type Origin uint8
+
+// The origins of a record.
+const (
+	OriginHandshake Origin = iota
+	OriginMidstream        // the connection is older than the program
+)
+
+// Exchange is one exchange: struct exchange in bpf/record.h. The arrays are indexed by RX and TX; Payload, Packets,
+// Headers and Seq are the flow's running figures at its start.
+type Exchange struct {
+	First   [2]uint64
+	Last    [2]uint64
+	Payload [2]uint64
+	Packets [2]uint32
+	Headers [2]uint32
+	Seq     [2]uint32
+	RXGapUS uint32
+	RXMin   uint16
+	RXMax   uint16
+}
+
+// RoundTrip is the round-trip time to the peer: struct round_trip in bpf/record.h.
+type RoundTrip struct {
+	Sent        uint64
+	Seq         uint32
+	SmoothedUS8 uint32
+	VarUS4      uint32
+	MinUS       uint32
+}
+
+// Record is the record of a TCP connection: struct flow_record in bpf/record.h.
+type Record struct {
+	Conn     Conn
+	RTT      RoundTrip
+	Exchange uint32
+	Answered uint8
+	Reopened uint8
+	Pad      [2]uint8
+	Ring     [Exchanges]Exchange
+}
+
+// Meta is what a reader has to know before it uses the tables: struct meta in bpf/record.h.
+type Meta struct {
+	Layout    uint64
+	Heartbeat uint64
+	Flows     uint32
+	HalfOpen  uint32
+	UDP       uint32
+	Pad       uint32
+}
+
+// At returns the exchange with the given number, and false if it is not, or no longer, in the record.
+func (r *Record) At(number uint32) (*Exchange, bool) {
+	if number > r.Exchange || r.Exchange-number >= Exchanges {
+		return nil, false
+	}
+	return &r.Ring[number%Exchanges], true
+}
+
+// Oldest returns the number of the oldest exchange that the record still holds.
+func (r *Record) Oldest() uint32 {
+	return r.Exchange - min(r.Exchange, Exchanges-1)
+}
+
+// Span are figures of one direction's segments with payload over a run of exchanges.
+type Span struct {
+	Packets uint32
+	Bytes   uint64 // IP bytes
+	Payload uint64 // retransmitted data counts again
+	Length  uint32 // distinct bytes of sequence, mod 2^32
+}
+
+// Since returns a direction's figures from the start of an exchange until now.
+func (r *Record) Since(e *Exchange, dir int) Span {
+	d := &r.Conn.Dir[dir]
+	payload := d.Payload - e.Payload[dir]
+	return Span{
+		Packets: d.DataPackets - e.Packets[dir],
+		Bytes:   payload + uint64(d.DataHeaders-e.Headers[dir]),
+		Payload: payload,
+		Length:  d.DataHigh - e.Seq[dir],
+	}
+}
+
+// RTT returns the peer's round-trip time in microseconds: smoothed, or the minimum before there is a smoothed one; false
+// if none was measured yet.
+func (t RoundTrip) RTT() (us uint32, ok bool) {
+	if t.SmoothedUS8 != 0 {
+		return max(t.SmoothedUS8/8, 1), true
+	}
+	return t.MinUS, t.MinUS != 0
+}

@@ -1,0 +1,132 @@
+package correlator
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"fivetuple/correlator/flow"
+)
+
+// Tuple is what the gateway says of a call's connection.
+type Tuple struct {
+	Peer    netip.AddrPort // the TCP peer: a client, or the load balancer in front; never what real-ip made of it
+	Gateway netip.AddrPort // the gateway's own end
+	// Connection is the gateway's serial number of the connection, Requests the number of this request on it, from 1;
+	// requests that met no plugin count too.
+	Connection, Requests uint64
+	// RequestLength is the length in bytes of this request's head: request line, header fields, empty line.
+	RequestLength uint64
+}
+
+// Key returns the key of the connection's record.
+func (t Tuple) Key() flow.Key { return flow.NewKey(flow.TCP, t.Gateway, t.Peer) }
+
+// Gateway is what can be asked about a call.
+type Gateway interface {
+	// Header returns the value of a request header field, "" if there is none.
+	Header(name string) string
+	// Var returns the value of one of the gateway's variables, "" if it has none or did not answer.
+	Var(name string) string
+}
+
+// The names under which the gateway's configuration (conf/apisix/config.yaml) gives the tuple.
+const (
+	TupleHeaderName   = "X-Packet-Tuple"
+	TupleVariableName = "packet_tuple"
+)
+
+// tupleVariables returns the single variables, in the order in which the text form has them.
+func tupleVariables() []string {
+	return []string{
+		"realip_remote_addr", "realip_remote_port", "server_addr", "server_port",
+		"connection", "connection_requests", "request_length",
+	}
+}
+
+// ErrTuple means that the gateway gave no tuple, or none that can be used.
+var ErrTuple = errors.New("no usable 5-tuple")
+
+// FindTuple asks the gateway for the call's tuple: in the given way first (Options.Tuple), then in each of the later
+// ones that cost more. It returns the way that had it.
+func FindTuple(g Gateway, way string) (t Tuple, found string, err error) {
+	err = fmt.Errorf("%w: the gateway names none", ErrTuple)
+	if way == TupleHeader {
+		if text := g.Header(TupleHeaderName); text != "" {
+			if t, err = ParseTuple(text); err == nil {
+				return t, TupleHeader, nil
+			}
+		}
+	}
+	if way != TupleVariables {
+		if text := g.Var(TupleVariableName); text != "" {
+			if t, err = ParseTuple(text); err == nil {
+				return t, TupleMapVariable, nil
+			}
+		}
+	}
+	values := make([]string, 0, len(tupleVariables()))
+	for _, name := range tupleVariables() {
+		value := g.Var(name)
+		if value == "" {
+			return Tuple{}, "", err
+		}
+		values = append(values, value)
+	}
+	if t, err = ParseTuple(strings.Join(values, " ")); err != nil {
+		return Tuple{}, "", err
+	}
+	return t, TupleVariables, nil
+}
+
+// maxTupleText is the length of the longest text that can be a tuple: two addresses, two ports, three 64-bit numbers.
+const maxTupleText = 2*39 + 2*5 + 3*20 + 6
+
+// ParseTuple reads the text form: peer address and port, gateway address and port, connection, connection_requests and
+// request_length, each separated by one space.
+func ParseTuple(text string) (Tuple, error) {
+	if len(text) > maxTupleText {
+		return Tuple{}, fmt.Errorf("%w: %d bytes are more than %d", ErrTuple, len(text), maxTupleText)
+	}
+	var fields [7]string
+	rest, more := text, true
+	for i := range fields {
+		if !more {
+			return Tuple{}, fmt.Errorf("%w: %q has %d fields, not %d", ErrTuple, text, i, len(fields))
+		}
+		fields[i], rest, more = strings.Cut(rest, " ")
+	}
+	if more {
+		return Tuple{}, fmt.Errorf("%w: %q has more than %d fields", ErrTuple, text, len(fields))
+	}
+	var t Tuple
+	var errs [5]error
+	t.Peer, errs[0] = parseAddrPort(fields[0], fields[1])
+	t.Gateway, errs[1] = parseAddrPort(fields[2], fields[3])
+	t.Connection, errs[2] = strconv.ParseUint(fields[4], 10, 64)
+	t.Requests, errs[3] = strconv.ParseUint(fields[5], 10, 64)
+	t.RequestLength, errs[4] = strconv.ParseUint(fields[6], 10, 64)
+	for _, err := range errs {
+		if err != nil {
+			return Tuple{}, fmt.Errorf("%w: %q: %w", ErrTuple, text, err)
+		}
+	}
+	if t.Requests == 0 || t.Peer.Addr().Is4() != t.Gateway.Addr().Is4() {
+		return Tuple{}, fmt.Errorf("%w: %q: connection_requests is 0, or the addresses are of two families", ErrTuple, text)
+	}
+	return t, nil
+}
+
+func parseAddrPort(addr, port string) (netip.AddrPort, error) {
+	a, err := netip.ParseAddr(addr)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	p, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(a.Unmap().WithZone(""), uint16(p)), nil
+}

@@ -1,0 +1,25 @@
+// Package plugins holds fivetuple's plugins for Apache APISIX, one a file: from a request to its 5-tuple, and from what
+// the correlator says of it to headers. They run on the library's plugin contract and know nothing of the server below.
+package plugins
+
+import (
+	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
+	"github.com/rs/zerolog"
+
+	"fivetuple/correlator"
+)
+
+// Deps are what the plugins work with.
+type Deps struct {
+	Correlator *correlator.Correlator
+	Tuple      string        // where a call's 5-tuple is looked for first: correlator.Options.Tuple
+	Now        func() uint64 // CLOCK_MONOTONIC nanoseconds
+	Log        zerolog.Logger
+}
+
+// All returns every plugin: a new one is a line here.
+func All(d Deps) []plugin.Plugin {
+	return []plugin.Plugin{
+		NewPacketInsight(d),
+	}
+}

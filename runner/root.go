@@ -1,0 +1,29 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"fivetuple/conf"
+)
+
+// app is what all commands share.
+type app struct {
+	configFile string
+}
+
+func newRootCommand() *cobra.Command {
+	var a app
+	root := &cobra.Command{
+		Use:           "fivetuple",
+		Short:         "What the network did to every API call: kernel records for Apache APISIX",
+		SilenceErrors: true, // main prints them
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.PersistentFlags().StringVar(&a.configFile, "config", "", "settings that differ from the defaults (fivetuple.yaml)")
+	root.AddCommand(a.newAgentCommand(), a.newRunCommand(), newVersionCommand())
+	return root
+}
+
+// load reads the settings.
+func (a *app) load() (conf.Config, error) { return conf.Load(a.configFile) }

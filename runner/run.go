@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"fivetuple/bpf"
+	"fivetuple/conf"
+	"fivetuple/correlator"
+	"fivetuple/plugins"
+)
+
+func (a *app) newRunCommand() *cobra.Command {
+	var withAgent bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Serve APISIX as its plugin runner",
+		Long: "Serve APISIX as its plugin runner, on the unix socket that APISIX_LISTEN_ADDRESS=unix:PATH or the setting\n" +
+			"runner.socket names. Wants no capability: only read permission on the agent's pins.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load()
+			if err != nil {
+				return err
+			}
+			log := newLog(cmd.ErrOrStderr(), c.Log)
+			if withAgent {
+				return runBoth(cmd.Context(), c, log)
+			}
+			return runRunner(cmd.Context(), c, log)
+		},
+	}
+	cmd.Flags().BoolVar(&withAgent, "agent", false, "be the agent, too: a quick start on one host")
+	return cmd
+}
+
+// runBoth is the agent and the runner in one process; when one of them ends, both do.
+func runBoth(ctx context.Context, c conf.Config, log zerolog.Logger) error {
+	c.Agent.OnExit = bpf.ExitRemove // there is no other agent that would go on with it
+	agent, err := bpf.Start(c.Agent, log.With().Str("part", "agent").Logger())
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	var agentErr error
+	wg.Go(func() {
+		defer stop()
+		agentErr = agent.Run(ctx)
+	})
+	err = runRunner(ctx, c, log)
+	stop()
+	wg.Wait()
+	return errors.Join(err, agentErr)
+}
+
+// runRunner serves until the context ends.
+func runRunner(ctx context.Context, c conf.Config, log zerolog.Logger) error {
+	clock, err := bpf.NewClock()
+	if err != nil {
+		return err
+	}
+	reader, err := bpf.NewReader(c.Agent.Pins.Path, c.Correlator.Stale, clock)
+	if err != nil {
+		return err
+	}
+	if err := reader.Refresh(); err != nil { // calls say so; the agent may come later
+		log.Warn().Err(err).Msg("no records yet")
+	}
+	cor, err := correlator.New(reader, c.Correlator)
+	if err != nil {
+		return err
+	}
+	go reader.Run(ctx)
+	return serve(ctx, c.Runner, plugins.All(plugins.Deps{
+		Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Log: log.With().Str("part", "plugins").Logger(),
+	}), log)
+}
