@@ -65,17 +65,21 @@ func serve(ctx context.Context, o conf.Runner, all []plugin.Plugin, log zerolog.
 	}
 }
 
-// listenAddress returns the address that APISIX gave, or the one of the settings.
+// listenAddress returns the address that APISIX gave, or the one of the settings; two different ones are refused.
 func listenAddress(o conf.Runner) (string, error) {
 	address := os.Getenv(addressEnv)
-	if address == "" && o.Socket != "" {
-		address = addressPrefix + o.Socket
-	}
-	if address == "" {
+	if address == "" && o.Socket == "" {
 		return "", fmt.Errorf("%w: APISIX sets %s=unix:PATH; without it, name one by the setting runner.socket", errSocket, addressEnv)
 	}
-	if path, ok := strings.CutPrefix(address, addressPrefix); !ok || path == "" {
+	if address == "" {
+		return addressPrefix + o.Socket, nil
+	}
+	path, ok := strings.CutPrefix(address, addressPrefix)
+	if !ok || path == "" {
 		return "", fmt.Errorf("%w: %s=%q is not unix:PATH", errSocket, addressEnv, address)
+	}
+	if o.Socket != "" && o.Socket != path {
+		return "", fmt.Errorf("%w: %s=%q and runner.socket: %q differ", errSocket, addressEnv, address, o.Socket)
 	}
 	return address, nil
 }

@@ -1,0 +1,179 @@
+package conf
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestShippedAPISIXConfig(t *testing.T) {
+	g, err := APISIXGateway()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.ExtPlugin.PathForTest != "/run/fivetuple/socket/runner.sock" || len(g.ExtPlugin.Cmd) != 0 {
+		t.Errorf("ext-plugin %+v, want the socket of a runner that somebody else starts", g.ExtPlugin)
+	}
+	if !slices.Equal(g.Listen.Node, []int{9080}) || g.Listen.Status != (Status{"127.0.0.1", 7085}) {
+		t.Errorf("listens on %+v", g.Listen)
+	}
+}
+
+// TestSnippetIsTheTriedOne holds the tried directives literally: a slip here is a client that forges figures.
+func TestSnippetIsTheTriedOne(t *testing.T) {
+	g, err := APISIXGateway()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const location = `more_clear_input_headers "X-Packet-*" "X_Packet_*" "X-Packet_*" "X_Packet-*";
+more_clear_input_headers "X-Packet" "X_Packet";
+more_set_input_headers "X-Packet-Tuple: $realip_remote_addr $realip_remote_port $server_addr $server_port $connection $connection_requests $request_length";
+proxy_set_header X-Packet-Tuple "";
+`
+	const http = `map "" $packet_tuple { default "$realip_remote_addr $realip_remote_port $server_addr $server_port $connection $connection_requests $request_length"; }
+`
+	if d := cmp.Diff(location, g.Nginx.LocationSnippet); d != "" {
+		t.Errorf("location snippet (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(http, g.Nginx.HTTPSnippet); d != "" {
+		t.Errorf("http snippet (-want +got):\n%s", d)
+	}
+}
+
+// TestAPISIXStartsTheRunner reads the other form, the one that the comment in config.yaml describes.
+func TestAPISIXStartsTheRunner(t *testing.T) {
+	text := string(APISIXConfig())
+	const comment, path = "  #   cmd: ", "  path_for_test: "
+	if !strings.Contains(text, comment) || !strings.Contains(text, path) {
+		t.Fatal("config.yaml shows one form only")
+	}
+	text = strings.Replace(text, path, "  # path_for_test: ", 1)
+	text = strings.Replace(text, comment, "  cmd: ", 1)
+	g, err := ParseAPISIXConfig("x.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"/usr/local/bin/fivetuple", "run"}, g.ExtPlugin.Cmd); d != "" {
+		t.Errorf("cmd (-want +got):\n%s", d)
+	}
+}
+
+// TestParseAPISIXConfigRefuses changes the shipped file in one place each.
+func TestParseAPISIXConfigRefuses(t *testing.T) {
+	for _, c := range []struct{ name, old, new, want string }{
+		{"unknown key", "  role: data_plane", "  rule: data_plane", ": deployment.rule: unknown key"},
+		{"role", "role: data_plane", "role: traditional", `: deployment.role: "traditional" is not one of data_plane`},
+		{"provider", "config_provider: yaml", "config_provider: etcd", `deployment.role_data_plane.config_provider: "etcd" is not`},
+		{"no port", "    - 9080\n", "", "apisix.node_listen: nothing is given, want a list"},
+		{"port", "- 9080", "- 90800", "apisix.node_listen[0]: 90800 is not in 1..65535"},
+		{"status port", "port: 7085", "port: 0", "apisix.status.port: 0 is not in 1..65535"},
+		{"both ways", "  path_for_test:", "  cmd: [a]\n  path_for_test:", "ext-plugin.cmd: exactly one of"},
+		{"path with its scheme", "path_for_test: /run", "path_for_test: unix:/run", "ext-plugin.path_for_test: \"unix:/run"},
+		{"forged names pass", `    more_clear_input_headers "X-Packet" "X_Packet";` + "\n", "", "nginx_config.http_server_location_configuration_snippet: the line more_clear_input_headers"},
+		{"a pattern less", `"X-Packet_*" `, "", "the line more_clear_input_headers"},
+		{"commented out", `    more_set_input`, "    # more_set_input", "the line more_set_input_headers"},
+		{"tuple reaches the upstream", `    proxy_set_header`, "    # proxy_set_header", "the line proxy_set_header X-Packet-Tuple"},
+		{"values in another order", "$realip_remote_addr $realip_remote_port $server_addr", "$server_addr $realip_remote_addr $realip_remote_port", "the line more_set_input_headers"},
+		{"variable by another name", "$packet_tuple", "$packet_touple", "nginx_config.http_configuration_snippet: the line map"},
+		{"not logged", `"$http_x_packet_size"`, `""`, "nginx_config.http.access_log_format: $http_x_packet_size is missing"},
+		{"dictionary not logged", `"$http_x_packet"`, `""`, "nginx_config.http.access_log_format: $http_x_packet is missing"},
+		{"log line ends early", `"match":`, `''match'':`, "nginx_config.http.access_log_format: a ' ends it"},
+		{"escape", "escape: json", "escape: default", `nginx_config.http.access_log_format_escape: "default" is not one of json`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(string(APISIXConfig()), c.old, c.new, 1)
+			g, err := ParseAPISIXConfig("x.yaml", []byte(text))
+			refused(t, err, c.want)
+			if d := cmp.Diff(Gateway{}, g); d != "" {
+				t.Errorf("an error and a gateway:\n%s", d)
+			}
+		})
+	}
+}
+
+func TestSnippetOrder(t *testing.T) {
+	lines := strings.SplitAfter(strings.Join(locationDirectives, "\n")+"\n", "\n")
+	slices.Reverse(lines)
+	err := directives("s", strings.Join(lines, ""), locationDirectives)
+	refused(t, err, "s: the line more_clear_input_headers \"X-Packet\" \"X_Packet\"; stands too early")
+}
+
+func TestShippedAPISIXRoutes(t *testing.T) {
+	routes, err := APISIXRoutes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]PluginConf{}
+	for _, r := range routes {
+		got[r.ID] = r.PluginConfs()
+		if calls := len(r.Plugins.PreReq.Conf); calls > 0 && !r.Plugins.PreReq.AllowDegradation {
+			t.Errorf("route %s refuses calls when the runner is down", r.ID)
+		}
+	}
+	want := map[string][]PluginConf{
+		"insight":      {{"packet-insight", "{}"}},
+		"insight-both": {{"packet-insight", `{"headers":["match","latency","size","flow"],"expose":"both","format":"dictionary"}`}},
+		"plain":        nil,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("plugins by route (-want +got):\n%s", d)
+	}
+}
+
+// TestParseAPISIXRoutesRefuses changes the shipped file in one place each.
+func TestParseAPISIXRoutesRefuses(t *testing.T) {
+	for _, c := range []struct{ name, old, new, want string }{
+		{"no end", "#END", "# END", "x.yaml: the last line is not #END"},
+		{"end within a line", "\n#END", " #END", "x.yaml: the last line is not #END"},
+		{"unknown key", "- id: insight\n", "- id: insight\n    url: /\n", "x.yaml:6: routes[0].url: unknown key"},
+		{"unknown plugin", "ext-plugin-pre-req", "ext-plugin-pre", "routes[0].plugins.ext-plugin-pre: unknown key"},
+		{"id twice", "id: plain", "id: insight", `routes[2].id: "insight" is another route's too`},
+		{"id", "id: plain", "id: a/b", `routes[2].id: "a/b" is not 1 to 64`},
+		{"no uri", "    uri: /plain/*\n", "", "routes[2].uri: exactly one of uri and uris"},
+		{"JSON", `value: '{}'`, `value: '{'`, `routes[0].plugins.ext-plugin-pre-req.conf[0].value: "{" is not a JSON object`},
+		{"JSON, but no object", `value: '{}'`, `value: 'null'`, `routes[0].plugins.ext-plugin-pre-req.conf[0].value: "null" is not`},
+		{"value is YAML", `value: '{}'`, `value: {}`, `routes[0].plugins.ext-plugin-pre-req.conf[0].value: keys and values, want text`},
+		{"no name", "name: packet-insight", `name: ""`, "routes[0].plugins.ext-plugin-pre-req.conf[0].name: it is empty"},
+		{"node", "127.0.0.1:1980", "127.0.0.1", `routes[0].upstream.nodes.127.0.0.1: not HOST:PORT`},
+		{"node's port", ":1980", ":198000", `routes[0].upstream.nodes.127.0.0.1:198000: not HOST:PORT`},
+		{"weight", `": 1`, `": -1`, `routes[0].upstream.nodes.127.0.0.1:1980: the weight -1 is below 0`},
+		{"degradation", "allow_degradation: true", "allow_degradation: yes", "allow_degradation: \"yes\" is text, want true or false"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(string(APISIXRoutesFile()), c.old, c.new, 1)
+			routes, err := ParseAPISIXRoutes("x.yaml", []byte(text))
+			refused(t, err, c.want)
+			if routes != nil {
+				t.Errorf("an error and the routes %+v", routes)
+			}
+		})
+	}
+}
+
+// TestEmbeddedFiles holds that each accessor returns its own file, and a copy of it.
+func TestEmbeddedFiles(t *testing.T) {
+	for name, text := range map[string]func() []byte{
+		"fivetuple.yaml":     DefaultFile,
+		"apisix/config.yaml": APISIXConfig,
+		"apisix/apisix.yaml": APISIXRoutesFile,
+	} {
+		want, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text()[0]++
+		if d := cmp.Diff(string(want), string(text())); d != "" {
+			t.Errorf("%s (-file +embedded):\n%s", name, d)
+		}
+	}
+}
+
+func refused(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v\nwant one with %s", err, want)
+	}
+}

@@ -1,0 +1,86 @@
+// Package conf holds the configuration files that are used as they are, and their strict loaders: fivetuple.yaml,
+// which is both the documentation of every setting and its default, and APISIX's config.yaml and apisix.yaml.
+//
+// Nothing is guessed. What is wrong in a file is reported all at once, one problem a line, in the file's order:
+//
+//	fivetuple.yaml:7: agent.tables.flows: 12 is not in 1024..16777216 entries
+package conf
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"fivetuple/bpf"
+	"fivetuple/correlator"
+)
+
+//go:embed fivetuple.yaml
+var defaultFile []byte
+
+// defaultName stands for the embedded file in messages.
+const defaultName = "built-in fivetuple.yaml"
+
+// maxFile is the largest file taken, in bytes; a larger one is refused.
+const maxFile = 1 << 20
+
+// Config are all settings; the sections of fivetuple.yaml. The keys are the tags' values.
+type Config struct {
+	// Agent is what `fivetuple agent` needs.
+	Agent bpf.Options `koanf:"agent"`
+	// Correlator is how a call finds its record.
+	Correlator correlator.Options `koanf:"correlator"`
+	// Runner is what `fivetuple run` needs.
+	Runner Runner `koanf:"runner"`
+	// Log is shared by both.
+	Log Log `koanf:"log"`
+}
+
+// Default returns the settings of the embedded fivetuple.yaml.
+func Default() Config {
+	c, err := parse(Config{}, defaultName, defaultFile)
+	if err != nil {
+		panic(err) // the file is part of the program; a test reads it
+	}
+	return c
+}
+
+// DefaultFile returns the text of the embedded fivetuple.yaml.
+func DefaultFile() []byte { return slices.Clone(defaultFile) }
+
+// Load returns the default settings with the keys that the file gives, or the defaults alone if file is "".
+// Text like $HOME is taken as it stands. On error the Config is zero and the error names everything that is wrong.
+func Load(file string) (Config, error) {
+	if file == "" {
+		return Default(), nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Config{}, fmt.Errorf("read settings: %w", err)
+	}
+	return Parse(file, text)
+}
+
+// Parse is Load for a text that is already in memory; name stands for the file in messages.
+func Parse(name string, text []byte) (Config, error) { return parse(Default(), name, text) }
+
+// Validate reports every setting that is out of its range, by key, value and range.
+func (c Config) Validate() error {
+	return errors.Join(
+		within("agent", c.Agent.Validate()),
+		within("correlator", c.Correlator.Validate()),
+		within("runner", c.Runner.Validate()),
+		within("log", c.Log.Validate()),
+	)
+}
+
+func parse(base Config, name string, text []byte) (Config, error) {
+	d := decode(name, text, &base)
+	d.check(base.Validate())
+	if err := d.err(); err != nil {
+		return Config{}, err
+	}
+	return base, nil
+}

@@ -1,0 +1,235 @@
+package conf
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"fivetuple/bpf"
+	"fivetuple/correlator"
+)
+
+func TestDefault(t *testing.T) {
+	want := Config{
+		Agent: bpf.Options{
+			Interfaces: []string{"*"},
+			Pins:       bpf.PinOptions{Path: "/run/fivetuple/bpf", Mode: "0440"},
+			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384},
+			Midstream:  bpf.MidstreamSocket,
+			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
+			OnExit:     bpf.ExitKeep,
+		},
+		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second},
+		Log:        Log{Level: LevelInfo, Format: FormatJSON},
+	}
+	if d := cmp.Diff(want, Default()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestDefaultIsACopy(t *testing.T) {
+	Default().Agent.Interfaces[0] = "eth0"
+	DefaultFile()[0] = 'x'
+	if Default().Agent.Interfaces[0] != "*" || DefaultFile()[0] != '#' {
+		t.Error("a caller changed the defaults")
+	}
+}
+
+// TestParse reads what is right: each text changes the defaults by one function.
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		change     func(*Config)
+	}{
+		{"empty", "", func(*Config) {}},
+		{"comments only", "# nothing\n", func(*Config) {}},
+		{"null", "~\n", func(*Config) {}},
+		{"the default itself", string(DefaultFile()), func(*Config) {}},
+		{"byte order mark", "\ufefflog: {level: warn}\n", func(c *Config) { c.Log.Level = LevelWarn }},
+		{"carriage returns", "log:\r\n  level: warn\r\n", func(c *Config) { c.Log.Level = LevelWarn }},
+		{"empty section", "agent:\n  # flows: 1\nlog: {level: warn}\n", func(c *Config) { c.Log.Level = LevelWarn }},
+		{"JSON", `{"log": {"level": "warn"}}`, func(c *Config) { c.Log.Level = LevelWarn }},
+		{"document marks", "---\nlog: {level: warn}\n...\n", func(c *Config) { c.Log.Level = LevelWarn }},
+		{"one deep key", "agent: {sweep: {idle: 1h30m}}", func(c *Config) { c.Agent.Sweep.Idle = 90 * time.Minute }},
+		{"a list takes the place of the list", "agent: {interfaces: [eth0, \"en*\"]}", func(c *Config) {
+			c.Agent.Interfaces = []string{"eth0", "en*"}
+		}},
+		{"environment is not read", "agent: {pins: {group: $HOME}}", func(c *Config) { c.Agent.Pins.Group = "$HOME" }},
+		{"number in quotes is text", "agent: {pins: {group: \"65534\"}}", func(c *Config) { c.Agent.Pins.Group = "65534" }},
+		{"socket", "runner: {socket: /run/s.sock}", func(c *Config) { c.Runner.Socket = "/run/s.sock" }},
+		{"bounds", "agent: {tables: {flows: 16777216, half_open: 1024}}\ncorrelator: {stale: 60s}", func(c *Config) {
+			c.Agent.Tables.Flows, c.Agent.Tables.HalfOpen, c.Correlator.Stale = 16777216, 1024, time.Minute
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := Default()
+			c.change(&want)
+			got, err := Parse("x.yaml", []byte(c.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestParseRefuses holds the whole message for what is wrong.
+func TestParseRefuses(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, correlator, log, runner`},
+		{"unknown key", "log:\n  levle: info", `x.yaml:2: log.levle: unknown key, known here: format, level`},
+		{"upper case", "log: {Level: info}", `x.yaml:1: log.Level: unknown key, known here: format, level`},
+		{"merge key", "log: {<<: {level: info}}", `x.yaml:1: log."<<": unknown key, known here: format, level`},
+		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, correlator, log, runner`},
+		{"list as key", "? [a]\n: 1", `x.yaml:1: a key has to be a name`},
+		{"given twice", "log:\n  level: info\n  level: warn", `x.yaml:3: log.level: given twice, first on line 2`},
+		{"section twice", "log: {}\nrunner: {}\nlog: {}", `x.yaml:3: log: given twice, first on line 1`},
+		{"list at the top", "- a", `x.yaml:1: a list, want keys and values`},
+		{"text at the top", "hello", `x.yaml:1: "hello" is text, want keys and values`},
+		{"text for a section", "agent: eth0", `x.yaml:1: agent: "eth0" is text, want keys and values`},
+		{"second document", "log: {}\n---\nlog: {}", `x.yaml:3: a second document begins here; one file is one document`},
+		{"second document, empty", "log: {}\n---\n", `x.yaml:3: a second document begins here; one file is one document`},
+		{"not YAML", "log: {", `x.yaml:1: not YAML: did not find expected node content`},
+		{"alias", "log: {level: &a info, format: *a}", `x.yaml:1: log.format: the alias *a, want text, in quotes if it looks like anything else: "a"`},
+
+		{"text for a number", `agent: {tables: {flows: "65536"}}`, `x.yaml:1: agent.tables.flows: "65536" is text, want a whole number, like 65536`},
+		{"fraction", `agent: {tables: {flows: 4096.0}}`, `x.yaml:1: agent.tables.flows: 4096.0 is a number, want a whole number in decimal digits, like 65536`},
+		{"octal", `agent: {tables: {flows: 010000}}`, `x.yaml:1: agent.tables.flows: 010000 is a number, want a whole number in decimal digits, like 65536`},
+		{"hexadecimal", `correlator: {connections: 0x1000}`, `x.yaml:1: correlator.connections: 0x1000 is a number, want a whole number in decimal digits, like 65536`},
+		{"below 0", `agent: {tables: {flows: -1}}`, `x.yaml:1: agent.tables.flows: -1 is not in 0..4294967295`},
+		{"beyond 32 bits", `agent: {tables: {flows: 4294967296}}`, `x.yaml:1: agent.tables.flows: 4294967296 is not in 0..4294967295`},
+		{"beyond 64 bits", `agent: {tables: {flows: 99999999999999999999}}`, `x.yaml:1: agent.tables.flows: 99999999999999999999 is not in 0..4294967295`},
+		{"truth for a number", `agent: {tables: {flows: true}}`, `x.yaml:1: agent.tables.flows: true is a truth value, want a whole number, like 65536`},
+		{"nothing for a number", `agent: {tables: {flows: }}`, `x.yaml:1: agent.tables.flows: nothing is given, want a whole number, like 65536`},
+		{"list for a number", `agent: {tables: {flows: [1]}}`, `x.yaml:1: agent.tables.flows: a list, want a whole number, like 65536`},
+
+		{"number for text", `agent: {pins: {group: 65534}}`, `x.yaml:1: agent.pins.group: 65534 is a number, want text, in quotes if it looks like anything else: "65534"`},
+		{"mode without quotes", `agent: {pins: {mode: 0440}}`, `x.yaml:1: agent.pins.mode: 0440 is a number, want text, in quotes if it looks like anything else: "0440"`},
+		{"truth for text", `agent: {on_exit: true}`, `x.yaml:1: agent.on_exit: true is a truth value, want text, in quotes if it looks like anything else: "true"`},
+		{"type of one's own", `log: {level: !mine info}`, `x.yaml:1: log.level: "info" has the type "!mine", want text, in quotes if it looks like anything else: "info"`},
+		{"nothing for text", "log: {level: ~}", `x.yaml:1: log.level: nothing is given, want text, in quotes if it looks like anything else: "~"`},
+
+		{"number for a duration", `agent: {sweep: {every: 5}}`, `x.yaml:1: agent.sweep.every: 5 is a number, want a duration with its unit, like 5s`},
+		{"duration without a unit", `agent: {sweep: {every: "5"}}`, `x.yaml:1: agent.sweep.every: "5" is text, want a duration with its unit, like 5s`},
+		{"duration in days", `agent: {sweep: {idle: 1d}}`, `x.yaml:1: agent.sweep.idle: "1d" is text, want a duration with its unit, like 5s`},
+
+		{"text for a list", "agent: {interfaces: eth0}", `x.yaml:1: agent.interfaces: "eth0" is text, want a list, like [a, b]`},
+		{"number in a list", "agent:\n  interfaces:\n    - eth0\n    - 1", `x.yaml:4: agent.interfaces[1]: 1 is a number, want text, in quotes if it looks like anything else: "1"`},
+		{"empty list", "agent: {interfaces: []}", `x.yaml:1: agent.interfaces: 0 names given, range 1..64`},
+
+		{"out of range", "\nagent:\n  tables:\n    flows: 12", `x.yaml:4: agent.tables.flows: 12 is not in 1024..16777216 entries`},
+		{"duration out of range", "agent: {sweep: {every: 2m}}", `x.yaml:1: agent.sweep.every: 2m0s is not in 100ms..1m0s`},
+		{"list item out of range", "agent:\n  interfaces:\n    - eth0\n    - a/b", `x.yaml:4: agent.interfaces[1]: "a/b" is not an interface name or a shell pattern of one`},
+		{"no such word", "correlator: {tuple: guess}", `x.yaml:1: correlator.tuple: "guess" is not one of header, map-variable, variables`},
+		{"no such level", "log: {level: trace}", `x.yaml:1: log.level: "trace" is not one of debug, info, warn, error`},
+		{"no such format", "log: {format: xml}", `x.yaml:1: log.format: "xml" is not one of json, console`},
+		{"socket with its scheme", `runner: {socket: "unix:/run/s"}`, `x.yaml:1: runner.socket: "unix:/run/s" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
+		{"socket that is a folder", `runner: {socket: /run/}`, `x.yaml:1: runner.socket: "/run/" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Parse("x.yaml", []byte(c.text))
+			if err == nil {
+				t.Fatalf("taken, want the error %s", c.want)
+			}
+			if err.Error() != c.want {
+				t.Errorf("error\n%s\nwant\n%s", err, c.want)
+			}
+			if d := cmp.Diff(Config{}, got); d != "" {
+				t.Errorf("an error and settings:\n%s", d)
+			}
+		})
+	}
+}
+
+// TestParseReportsAll wants every problem, of whatever sort, once and in the file's order.
+func TestParseReportsAll(t *testing.T) {
+	const text = `log:
+  format: xml
+  level: 5
+agent:
+  tables:
+    udp: 7
+    flows: many
+  colour: red
+  on_exit: keep
+  on_exit: remove
+correlator:
+  stale: 1ms
+  connections: 1
+---
+more: true
+`
+	const want = `x.yaml:2: log.format: "xml" is not one of json, console
+x.yaml:3: log.level: 5 is a number, want text, in quotes if it looks like anything else: "5"
+x.yaml:6: agent.tables.udp: 7 is not in 1024..16777216 entries
+x.yaml:7: agent.tables.flows: "many" is text, want a whole number, like 65536
+x.yaml:8: agent.colour: unknown key, known here: interfaces, midstream, on_exit, pins, sweep, tables
+x.yaml:10: agent.on_exit: given twice, first on line 9
+x.yaml:12: correlator.stale: 1ms is not in 2s..1m0s
+x.yaml:13: correlator.connections: 1 is not in 1024..16777216
+x.yaml:15: a second document begins here; one file is one document`
+	for range 20 {
+		_, err := Parse("x.yaml", []byte(text))
+		if err == nil || err.Error() != want {
+			t.Fatalf("error\n%v\nwant\n%s", err, want)
+		}
+	}
+}
+
+func TestLongValuesAreCut(t *testing.T) {
+	_, err := Parse("x.yaml", []byte("agent: {sweep: {every: "+strings.Repeat("x", 10_000)+"}}"))
+	if err == nil || len(err.Error()) > 200 {
+		t.Errorf("error %v, want one of at most 200 bytes", err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good.yaml")
+	bad := filepath.Join(dir, "bad.yaml")
+	large := filepath.Join(dir, "large.yaml")
+	for name, text := range map[string]string{
+		good:  "log: {level: debug}",
+		bad:   "log: {level: 1}",
+		large: "#" + strings.Repeat(" ", maxFile),
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c, err := Load(""); err != nil || !cmp.Equal(c, Default()) {
+		t.Errorf(`Load("") = %v, %v, want the defaults`, c, err)
+	}
+	if c, err := Load(good); err != nil || c.Log.Level != LevelDebug {
+		t.Errorf("Load(good) = %v, %v, want level debug", c, err)
+	}
+	for name, want := range map[string]string{
+		bad:                          bad + ":1: log.level: 1 is a number",
+		large:                        large + ": larger than 1048576 bytes",
+		dir:                          "read settings: read " + dir + ": is a directory",
+		filepath.Join(dir, "absent"): "read settings: open " + filepath.Join(dir, "absent") + ": no such file",
+	} {
+		c, err := Load(name)
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !cmp.Equal(c, Config{}) {
+			t.Errorf("Load(%s) = %v, %v, want the error %s", name, c, err, want)
+		}
+	}
+}
+
+func TestSocketLength(t *testing.T) {
+	for _, c := range []struct {
+		bytes int
+		ok    bool
+	}{{maxSocket, true}, {maxSocket + 1, false}} {
+		err := Runner{Socket: "/" + strings.Repeat("s", c.bytes-1)}.Validate()
+		if (err == nil) != c.ok {
+			t.Errorf("%d bytes: %v", c.bytes, err)
+		}
+	}
+}

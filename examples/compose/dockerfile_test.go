@@ -1,0 +1,73 @@
+package compose
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"fivetuple/conf"
+)
+
+// TestDockerfile holds what compose.yaml and conf/apisix/config.yaml take for granted of the image.
+func TestDockerfile(t *testing.T) {
+	stages := instructions(string(read(t, "../../Dockerfile")))
+	if len(stages) != 2 {
+		t.Fatalf("%d stages", len(stages))
+	}
+	build, final := stages[0], stages[1]
+
+	goVersion := "1.26"
+	if mod := string(read(t, "../../go.mod")); !strings.Contains(mod, "\ngo "+goVersion) {
+		t.Errorf("go.mod does not say go %s", goVersion)
+	}
+	has(t, build, "FROM golang:"+goVersion+"-bookworm AS build")
+	has(t, build, `RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/fivetuple ./runner`)
+
+	has(t, final, "FROM scratch")
+	has(t, final, "USER 65534:65534")
+	for _, i := range final {
+		if strings.HasPrefix(i, "RUN") {
+			t.Errorf("%s: there is nothing that could run it", i)
+		}
+	}
+	var entry []string
+	if err := json.Unmarshal([]byte(argument(final, "ENTRYPOINT ")), &entry); err != nil || len(entry) != 1 {
+		t.Fatalf("ENTRYPOINT %v, %v: want one word, as a list", entry, err)
+	}
+	has(t, final, "COPY --from=build /out/fivetuple "+entry[0])
+	if cmd := `cmd: ["` + entry[0] + `", "run"]`; !strings.Contains(string(conf.APISIXConfig()), cmd) {
+		t.Errorf("conf/apisix/config.yaml does not show %s", cmd)
+	}
+}
+
+// instructions returns a Dockerfile's instructions by stage, without comments.
+func instructions(text string) [][]string {
+	var stages [][]string
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if strings.HasPrefix(line, "FROM ") {
+			stages = append(stages, nil)
+		}
+		stages[len(stages)-1] = append(stages[len(stages)-1], line)
+	}
+	return stages
+}
+
+func argument(stage []string, name string) string {
+	for _, i := range stage {
+		if strings.HasPrefix(i, name) {
+			return strings.TrimPrefix(i, name)
+		}
+	}
+	return ""
+}
+
+func has(t *testing.T, stage []string, instruction string) {
+	t.Helper()
+	if !slices.Contains(stage, instruction) {
+		t.Errorf("Dockerfile: no %s", instruction)
+	}
+}
