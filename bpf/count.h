@@ -105,7 +105,9 @@ static __always_inline void fold_late(struct direction *d)
 	if (!d->late_packets)
 		return;
 	__u32 payload = __sync_lock_test_and_set(&d->late_payload, 0);
-	d->packets += __sync_lock_test_and_set(&d->late_packets, 0);
+	__u32 packets = __sync_lock_test_and_set(&d->late_packets, 0);
+	d->contended += packets;
+	d->packets += packets;
 	d->bytes += __sync_lock_test_and_set(&d->late_bytes, 0);
 	d->payload += payload;
 }

@@ -51,7 +51,8 @@ type fivetupleConn struct {
 		SynWscale     uint8
 		SynOptions    uint8
 		Ttl           uint8
-		Pad           [7]uint8
+		Pad           [3]uint8
+		Contended     uint32
 	}
 }
 

@@ -8,17 +8,37 @@
 #ifndef FIVETUPLE_LOCK_H
 #define FIVETUPLE_LOCK_H
 
-#define LOCK_TRIES 128
+#define LOCK_TRIES (1 << 17) /* some 2 ms */
+
+static __always_inline int try_lock(__u32 *word)
+{
+	__u32 seen = *(volatile __u32 *)word;
+	return !(seen & 1) && __sync_val_compare_and_swap(word, seen, seen + 1) == seen;
+}
+
+struct wait {
+	__u32 *word;
+	__u32 taken;
+};
+
+static long wait_once(__u32 round, struct wait *w)
+{
+	w->taken = try_lock(w->word);
+	return w->taken;
+}
+
+/* bpf_loop (Linux 5.17), because the verifier would walk every round of a loop of our own. */
+static __noinline int wait_for_lock(__u32 *word)
+{
+	struct wait w = {.word = word};
+	bpf_loop(LOCK_TRIES, wait_once, &w, 0);
+	return w.taken;
+}
 
 /* 0 if the word could not be taken. */
 static __always_inline int lock(__u32 *word)
 {
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		__u32 seen = *(volatile __u32 *)word;
-		if (!(seen & 1) && __sync_val_compare_and_swap(word, seen, seen + 1) == seen)
-			return 1;
-	}
-	return 0;
+	return try_lock(word) || wait_for_lock(word);
 }
 
 /* An exchange, because it is a full barrier (kernel: Documentation/bpf/standardization/instruction-set.rst). */

@@ -144,13 +144,13 @@ func (r *Reader) usable(v *view) error {
 
 // look opens what the pins show now, and keeps what has not changed.
 func (r *Reader) look(last *view) *view {
-	info, err := os.Stat(filepath.Join(r.dir, fivetupleMapFlows))
-	if err != nil {
+	var pin unix.Stat_t
+	if err := unix.Stat(filepath.Join(r.dir, fivetupleMapFlows), &pin); err != nil {
 		return &view{err: r.explain(err)}
 	}
-	inode := info.Sys().(*unix.Stat_t).Ino
-	if last == nil || last.err != nil || last.inode != inode {
-		if last, err = r.open(inode); err != nil {
+	if last == nil || last.flows == nil || last.inode != pin.Ino {
+		var err error
+		if last, err = r.open(pin.Ino); err != nil {
 			return &view{err: r.explain(err)}
 		}
 	}

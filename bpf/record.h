@@ -52,7 +52,8 @@ struct direction {
 	__u8 syn_wscale;  /* of the SYN; valid with SYN_WSCALE */
 	__u8 syn_options; /* SYN_* */
 	__u8 ttl;         /* TTL or hop limit of the SYN, else of the first packet */
-	__u8 pad[7];
+	__u8 pad[3];
+	__u32 contended; /* late segments folded in: counted, but their sequence and exchange are not */
 };
 
 enum {

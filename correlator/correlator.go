@@ -58,6 +58,7 @@ type cursor struct {
 	next    uint32 // sequence number of the next call's first byte
 	known   bool   // next is known: all lengths until here were
 	unseen  bool   // calls came before that nothing is known of
+	late    uint32 // segments that the record lacked until here
 }
 
 // New returns a correlator over a table. The options must be valid.
@@ -179,6 +180,12 @@ func (conn *connection) match(r *flow.Record, call Call, now uint64) Result {
 	default:
 		res, conn.after = matchHTTP1(r, call, conn.before, conn.missed, conn.protocol == flow.PayloadHTTP1)
 	}
+	late := r.Conn.Dir[flow.RX].Late() + r.Conn.Dir[flow.TX].Late()
+	if late != conn.before.late {
+		res = Result{Match: MatchShared, Reason: ReasonContended, Number: r.Exchange, TLS: res.TLS}
+		conn.after = cursor{claimed: r.Exchange}
+	}
+	conn.after.late = late
 	res.Missed = conn.missed
 	res.take(r, res.Number, now)
 	return res

@@ -2,7 +2,6 @@ package correlator
 
 import "fivetuple/correlator/flow"
 
-
 // take fills in the figures of the exchanges from first to the record's current one. The smallest and largest packet are
 // those of the exchanges that the record still holds, which is all of a run that starts in it.
 func (res *Result) take(r *flow.Record, first uint32, now uint64) {

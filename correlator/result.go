@@ -37,6 +37,7 @@ const (
 	ReasonBusy          Reason = "busy"           // the record was being written at every look
 	ReasonUnseen        Reason = "unseen"         // the record has no payload of the client
 	ReasonTable         Reason = "table"          // any other failure of the table
+	ReasonContended     Reason = "contended"      // the record lacks segments: they were counted without their place
 	ReasonEarlyResponse Reason = "early-response" // the call before was answered before its body had arrived
 )
 

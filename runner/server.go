@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	librarylog "github.com/apache/apisix-go-plugin-runner/pkg/log"
 	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
 	"github.com/apache/apisix-go-plugin-runner/pkg/runner"
 	"github.com/rs/zerolog"
@@ -36,6 +37,7 @@ func serve(ctx context.Context, o conf.Runner, all []plugin.Plugin, log zerolog.
 	if err != nil {
 		return err
 	}
+	librarylog.NewLogger(zapcore.WarnLevel, libraryLog{log})
 	for _, p := range all {
 		if err := plugin.RegisterPlugin(p); err != nil {
 			return fmt.Errorf("register plugin %s: %w", p.Name(), err)

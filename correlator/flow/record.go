@@ -37,13 +37,18 @@ type Direction struct {
 	SYNWscale     uint8
 	SYNOptions    uint8
 	TTL           uint8
-	Pad           [7]uint8
+	Pad           [3]uint8
+	Contended     uint32
 }
 
 // First returns the first payload bytes that were seen in this direction, at most 16.
 func (d *Direction) First() []byte {
 	return d.FirstPayload[:min(int(d.FirstLen), len(d.FirstPayload))]
 }
+
+// Late returns how many segments were counted without their sequence numbers, because they met the lock too often: the
+// exchanges since then may lack them.
+func (d *Direction) Late() uint32 { return d.Contended + d.LatePackets }
 
 // Bits of Direction.Known: which of the sequence numbers are.
 const (

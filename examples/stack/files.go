@@ -1,0 +1,95 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/goccy/go-yaml"
+
+	"fivetuple/conf"
+	"fivetuple/examples/lab"
+)
+
+const settingsFile = "fivetuple.yaml"
+
+// watched returns the interfaces that the agent attaches to: the gateway's two.
+func watched() []string { return []string{lab.GatewayFrontInterface, lab.GatewayBackInterface} }
+
+// makeDir makes the folder of all files. The runner is somebody else than the agent, so others may enter.
+func makeDir() (string, error) {
+	dir, err := os.MkdirTemp("", "fivetuple-")
+	if err != nil {
+		return "", err
+	}
+	socketDir := filepath.Join(dir, "socket")
+	return dir, errors.Join(os.Chmod(dir, 0o755), os.Mkdir(socketDir, 0o755), os.Chown(socketDir, nobody, nobody))
+}
+
+func (s *Stack) path(name string) string { return filepath.Join(s.dir, name) }
+func (s *Stack) socket() string          { return filepath.Join(s.dir, "socket", "runner.sock") }
+
+// writeFiles writes the settings of agent and runner: what differs from conf/fivetuple.yaml.
+func (s *Stack) writeFiles() error {
+	settings := map[string]any{
+		"agent": map[string]any{
+			"interfaces": watched(),
+			"pins":       map[string]any{"path": s.Pins(), "group": strconv.Itoa(nobody)},
+			"on_exit":    "remove",
+		},
+		"runner": map[string]any{"socket": s.socket()},
+	}
+	if s.options.Tuple != "" {
+		settings["correlator"] = map[string]any{"tuple": s.options.Tuple}
+	}
+	text, err := yaml.Marshal(settings)
+	if err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	return os.WriteFile(s.path(settingsFile), text, 0o644)
+}
+
+// gatewayConfig returns conf/apisix/config.yaml with this stack's socket and, if asked, without the snippet.
+func (s *Stack) gatewayConfig() ([]byte, error) {
+	var config map[string]any
+	if err := yaml.Unmarshal(conf.APISIXConfig(), &config); err != nil {
+		return nil, fmt.Errorf("read conf/apisix/config.yaml: %w", err)
+	}
+	config["ext-plugin"] = map[string]any{"path_for_test": s.socket()}
+	if nginx, ok := config["nginx_config"].(map[string]any); ok && s.options.NoSnippet {
+		delete(nginx, "http_server_location_configuration_snippet")
+	}
+	return yaml.Marshal(config)
+}
+
+// routes returns the gateway's routes: with the plugin, with it in the other format, and without.
+func routes() []byte {
+	upstream := net.JoinHostPort(lab.UpstreamIPv4, strconv.Itoa(upstreamPort))
+	return fmt.Appendf(nil, `routes:
+  - id: insight
+    uri: /insight/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{"headers":["match","latency","size","flow"],"expose":"both"}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: dictionary
+    uri: /dictionary/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{"format":"dictionary"}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: wrong
+    uri: /wrong/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{"header":["match"]}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: plain
+    uri: /plain/*
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+#END
+`, upstream)
+}

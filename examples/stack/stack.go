@@ -1,0 +1,274 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fivetuple/examples/gateway"
+	"fivetuple/examples/lab"
+)
+
+// Options say what is run. The zero value of all but Binary is an APISIX as conf/apisix configures it.
+type Options struct {
+	// Binary is the path of the fivetuple program.
+	Binary string
+	// Offloads leaves merged packets on, as a host has them.
+	Offloads bool
+	// NoSnippet takes the snippets out of the gateway's configuration, except for the map variable.
+	NoSnippet bool
+	// Tuple is the setting correlator.tuple; "" is its default.
+	Tuple string
+	// NoAgent leaves the agent out.
+	NoAgent bool
+	// TLS serves TLS on TLSPort, too.
+	TLS *tls.Config
+	// Log gets what the agent and the runner log; nil discards it.
+	Log io.Writer
+}
+
+// Ports of the gateway and of the upstream.
+const (
+	Port         = 9080
+	TLSPort      = 9443
+	upstreamPort = 1980
+)
+
+// nobody is the user and the group of the runner: one that owns nothing.
+const nobody = 65534
+
+// startWait is how long the agent and the runner may take to be ready.
+const startWait = 20 * time.Second
+
+// stopWait is how long they may take to end after SIGTERM.
+const stopWait = 10 * time.Second
+
+// Stack is everything, running. It must be closed.
+type Stack struct {
+	Lab     *lab.Lab
+	options Options
+	dir     string
+	gateway *gateway.Gateway
+	ups     *upstream
+	agent   *process
+	runner  *process
+}
+
+// New starts everything; when it returns, calls are served. On failure nothing is left.
+func New(ctx context.Context, o Options) (*Stack, error) {
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	s := &Stack{options: o}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) (err error) {
+	if s.dir, err = makeDir(); err != nil {
+		return err
+	}
+	if s.Lab, err = lab.New(ctx, lab.Options{Offloads: s.options.Offloads}); err != nil {
+		return err
+	}
+	if err := s.writeFiles(); err != nil {
+		return err
+	}
+	if !s.options.NoAgent {
+		if err := s.StartAgent(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.StartRunner(ctx); err != nil {
+		return err
+	}
+	if s.ups, err = startUpstream(ctx, s.Lab.Upstream); err != nil {
+		return err
+	}
+	return s.startGateway(ctx)
+}
+
+// StartAgent starts the agent in the gateway's namespace and waits for its tables.
+func (s *Stack) StartAgent(ctx context.Context) (err error) {
+	cmd := exec.Command(s.options.Binary, "agent", "--config", s.path(settingsFile))
+	if s.agent, err = startProcess(cmd, s.options.Log, s.Lab.Gateway.Start); err != nil {
+		return err
+	}
+	return s.agent.waitFor(ctx, func() bool {
+		tables, _ := filepath.Glob(filepath.Join(s.Pins(), "v*", "flows"))
+		links, _ := filepath.Glob(filepath.Join(s.Pins(), "links", "*"))
+		return len(tables) > 0 && len(links) == 2*len(watched())
+	})
+}
+
+// StopAgent ends the agent.
+func (s *Stack) StopAgent() error { return s.agent.stop() }
+
+// KillAgent kills the agent, so that its tables stay and its heartbeat ends.
+func (s *Stack) KillAgent() error { return s.agent.kill() }
+
+// StartRunner starts the runner, as nobody, and waits for its socket.
+func (s *Stack) StartRunner(ctx context.Context) (err error) {
+	cmd := exec.Command(s.options.Binary, "run", "--config", s.path(settingsFile))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if s.runner, err = startProcess(cmd, s.options.Log, (*exec.Cmd).Start); err != nil {
+		return err
+	}
+	return s.runner.waitFor(ctx, func() bool {
+		c, err := net.Dial("unix", s.socket())
+		return err == nil && c.Close() == nil
+	})
+}
+
+// RunnerPID returns the runner's process number.
+func (s *Stack) RunnerPID() int { return s.runner.cmd.Process.Pid }
+
+func (s *Stack) startGateway(ctx context.Context) error {
+	config, err := s.gatewayConfig()
+	if err != nil {
+		return err
+	}
+	s.gateway, err = gateway.New(gateway.Options{
+		APISIX: routes(), Config: config, Names: [2]string{"apisix.yaml", "config.yaml"},
+		Dial: s.Lab.Gateway.DialContext, TLS: s.options.TLS, Log: zerolog.New(s.options.Log).Level(zerolog.WarnLevel),
+	})
+	if err != nil {
+		return err
+	}
+	for _, address := range []string{lab.GatewayFrontIPv4, lab.GatewayFrontIPv6} {
+		l, err := s.Lab.Gateway.Listen(ctx, "tcp", net.JoinHostPort(address, fmt.Sprint(Port)))
+		if err != nil {
+			return err
+		}
+		go s.gateway.Serve(l) //nolint:errcheck // it ends with Close
+		if s.options.TLS == nil {
+			continue
+		}
+		if l, err = s.Lab.Gateway.Listen(ctx, "tcp", net.JoinHostPort(address, fmt.Sprint(TLSPort))); err != nil {
+			return err
+		}
+		go s.gateway.ServeTLS(l) //nolint:errcheck // it ends with Close
+	}
+	return nil
+}
+
+// Capture listens at the gateway's side of the client's link, where the kernel program sits.
+func (s *Stack) Capture(o lab.CaptureOptions) (*lab.Capture, error) {
+	return s.Lab.Gateway.Capture(lab.GatewayFrontInterface, o)
+}
+
+// Pins returns the folder of the agent's pins.
+func (s *Stack) Pins() string { return filepath.Join(s.dir, "bpf") }
+
+// Close ends everything and removes it, also after a start that was cut short.
+func (s *Stack) Close() error {
+	var errs []error
+	if s.gateway != nil {
+		errs = append(errs, s.gateway.Close())
+	}
+	errs = append(errs, s.ups.Close(), s.runner.stop(), s.agent.stop())
+	if s.Lab != nil {
+		errs = append(errs, s.Lab.Close())
+	}
+	if s.dir != "" {
+		_ = syscall.Unmount(s.Pins(), syscall.MNT_DETACH) // after a killed agent
+		errs = append(errs, os.RemoveAll(s.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// process is a started program. The methods take a nil one, which has nothing to end.
+type process struct {
+	cmd  *exec.Cmd
+	log  *tail
+	done chan struct{} // closed when it has ended
+	err  error         // how, after done
+}
+
+func startProcess(cmd *exec.Cmd, log io.Writer, start func(*exec.Cmd) error) (*process, error) {
+	p := &process{cmd: cmd, log: &tail{w: log}, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	if err := start(cmd); err != nil {
+		return nil, fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
+	}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// waitFor waits until the process is ready, or says what it wrote before it ended.
+func (p *process) waitFor(ctx context.Context, ready func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for !ready() {
+		select {
+		case <-p.done:
+			return fmt.Errorf("%v ended: %w: %s", p.cmd.Args[1:2], p.err, p.log.last())
+		case <-ctx.Done():
+			return fmt.Errorf("%v is not ready: %w: %s", p.cmd.Args[1:2], ctx.Err(), p.log.last())
+		case <-look.C:
+		}
+	}
+	return nil
+}
+
+func (p *process) stop() error { return p.end(syscall.SIGTERM) }
+
+func (p *process) kill() error {
+	_ = p.end(syscall.SIGKILL) // its exit status is the signal's
+	return nil
+}
+
+// end signals the process and waits for its end, however it came.
+func (p *process) end(signal os.Signal) error {
+	if p == nil {
+		return nil
+	}
+	select {
+	case <-p.done:
+		return nil // reported, or killed on purpose
+	default:
+	}
+	_ = p.cmd.Process.Signal(signal) // it may have ended just now
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(stopWait):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		return fmt.Errorf("%v did not end in %v", p.cmd.Args[1:2], stopWait)
+	}
+}
+
+// tail passes on what a process writes, and keeps the last line for messages. Only the process's own copying writes.
+type tail struct {
+	w    io.Writer
+	line []byte
+}
+
+// Write implements io.Writer.
+func (t *tail) Write(b []byte) (int, error) {
+	if lines := bytes.Split(bytes.TrimSpace(b), []byte("\n")); len(lines[len(lines)-1]) > 0 {
+		t.line = bytes.Clone(lines[len(lines)-1])
+	}
+	return t.w.Write(b)
+}
+
+func (t *tail) last() string { return string(t.line) }
