@@ -1,0 +1,44 @@
+# fivetuple: what the network did to every API call.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+TOOL := $(GO) tool -modfile=go.tool.mod
+C_FILES := $(wildcard bpf/*.c bpf/*.h)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+# How long each benchmark runs.
+BENCHTIME ?= 1s
+
+.PHONY: help generate build demo test bench lint fmt clean
+
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+generate: ## Rebuild the kernel object from bpf/*.c (wants clang-19, llvm-19, libbpf-dev)
+	$(GO) generate ./bpf
+
+build: ## Build bin/fivetuple
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/fivetuple ./runner
+
+demo: build ## Show everything at work, in network namespaces (wants root; ARGS="--pcap FILE --json FILE")
+	@CGO_ENABLED=0 $(GO) build -o bin/demo ./examples/demo
+	@bin/demo --binary bin/fivetuple $(ARGS)
+
+test: ## Run all tests (as root: those of the kernel, too)
+	$(GO) vet ./...
+	$(GO) test -count=1 ./...
+
+bench: ## Print ns per packet, per look-up and per call
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator/... ./plugins
+
+lint: ## Run the linters (the first time builds them)
+	$(TOOL) golangci-lint run ./...
+	clang-format-19 --dry-run -Werror $(C_FILES)
+
+fmt: ## Format Go and C
+	$(TOOL) golangci-lint fmt ./...
+	clang-format-19 -i $(C_FILES)
+
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,3 @@
+module fivetuple
+
+go 1.26.0
