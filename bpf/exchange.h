@@ -21,17 +21,21 @@ static __always_inline struct running running(const struct direction *d)
 	return (struct running){d->payload, d->data_packets, d->data_headers};
 }
 
+/*
+ * Without CAP_PERFMON the verifier allows an instruction to add an index in one way only (CVE-2019-7308): so there is
+ * one place that does, and the number is read again there, so that the compiler does not make a path of each value it
+ * knows.
+ */
 static __always_inline struct exchange *current_exchange(struct flow_record *r)
 {
-	return &r->ring[r->exchange & (EXCHANGES - 1)];
+	__u32 number = *(volatile __u32 *)&r->exchange;
+	return &r->ring[number & (EXCHANGES - 1)];
 }
 
-static __always_inline struct exchange *start_exchange(struct flow_record *r, const struct running *rx, __u32 rx_start)
+/* Fills a new exchange with the flow's running figures: RX ones from before the segment that starts it. */
+static __always_inline void start_exchange(struct exchange *e, const struct running *rx, __u32 rx_start,
+					   const struct direction *tx)
 {
-	const struct direction *tx = &r->conn.dir[TX];
-	r->exchange++;
-	r->answered = 0;
-	struct exchange *e = current_exchange(r);
 	__builtin_memset(e, 0, sizeof(*e));
 	e->payload[RX] = rx->payload;
 	e->packets[RX] = rx->packets;
@@ -41,7 +45,17 @@ static __always_inline struct exchange *start_exchange(struct flow_record *r, co
 	e->packets[TX] = tx->data_packets;
 	e->headers[TX] = tx->data_headers;
 	e->seq[TX] = tx->data_high;
-	return e;
+}
+
+/*
+ * A direction's sequence became known, and starts at START: so do the exchanges that are there, which are 0 and, if the
+ * peer's payload came first, 1.
+ */
+static __always_inline void start_sequence(struct flow_record *r, int dir, __u32 start)
+{
+	r->ring[0].seq[dir] = start;
+	if (r->exchange)
+		r->ring[1].seq[dir] = start;
 }
 
 static __always_inline __u16 at_most_u16(__u32 n)
@@ -68,15 +82,21 @@ static __always_inline void take_rx_segment(struct exchange *e, const struct pac
 static __always_inline void take_exchange(struct flow_record *r, const struct packet *p, int dir,
 					  const struct news *news, const struct running *before)
 {
-	struct exchange *e = current_exchange(r);
+	int starts = dir == RX && news->payload && (r->answered || !r->exchange);
 
-	if (dir == RX) {
-		if (news->payload && (r->answered || !r->exchange))
-			e = start_exchange(r, before, news->data_start);
-		take_rx_segment(e, p);
-	} else if (news->payload) {
+	if (starts) {
+		r->exchange++;
+		r->answered = 0;
+	} else if (dir == TX && news->payload) {
 		r->answered = 1;
 	}
+	/* One place, because the verifier allows an instruction to add an index from one path only without CAP_PERFMON.
+	 */
+	struct exchange *e = current_exchange(r);
+	if (starts)
+		start_exchange(e, before, news->data_start, &r->conn.dir[TX]);
+	if (dir == RX)
+		take_rx_segment(e, p);
 	if (!e->first[dir])
 		e->first[dir] = p->now;
 	e->last[dir] = p->now;

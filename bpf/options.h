@@ -37,30 +37,41 @@ static __always_inline __u32 option_facts(const struct option *o)
 	return 0;
 }
 
+struct option_walk {
+	struct __sk_buff *skb;
+	__u32 offset; /* of the next option */
+	__u32 end;
+	__u32 facts;
+};
+
+static long walk_option(__u32 round, struct option_walk *w)
+{
+	struct option o = {};
+	if (w->offset >= w->end || bpf_skb_load_bytes(w->skb, w->offset, &o.kind, sizeof(o.kind)) ||
+	    o.kind == OPTION_END)
+		return STOP;
+	if (o.kind == OPTION_NOP) {
+		w->offset++;
+		return GO_ON;
+	}
+	if (bpf_skb_load_bytes(w->skb, w->offset, &o, 2) || o.length < 2 || w->offset + o.length > w->end)
+		return STOP;
+	if (o.length > 2)
+		bpf_skb_load_bytes(w->skb, w->offset, &o, o.length == 3 ? 3 : 4);
+	w->facts |= option_facts(&o);
+	w->offset += o.length;
+	return GO_ON;
+}
+
 /*
  * The facts of the options between OFFSET and END. A malformed list ends where it is malformed; what came before it
- * counts. A function of its own, so that the verifier looks at the loop once.
+ * counts.
  */
 __noinline __u32 walk_options(struct __sk_buff *skb, __u32 offset, __u32 end)
 {
-	__u32 facts = 0;
-
-	for (int i = 0; i < MAX_OPTION_BYTES && offset < end; i++) {
-		struct option o = {};
-		if (bpf_skb_load_bytes(skb, offset, &o.kind, sizeof(o.kind)) || o.kind == OPTION_END)
-			break;
-		if (o.kind == OPTION_NOP) {
-			offset++;
-			continue;
-		}
-		if (bpf_skb_load_bytes(skb, offset, &o, 2) || o.length < 2 || offset + o.length > end)
-			break;
-		if (o.length > 2)
-			bpf_skb_load_bytes(skb, offset, &o, o.length == 3 ? 3 : 4);
-		facts |= option_facts(&o);
-		offset += o.length;
-	}
-	return facts;
+	struct option_walk w = {.skb = skb, .offset = offset, .end = end};
+	bpf_loop(MAX_OPTION_BYTES, walk_option, &w, 0);
+	return w.facts;
 }
 
 static __always_inline void take_syn_options(struct __sk_buff *skb, const struct packet *p, struct direction *d)

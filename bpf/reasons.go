@@ -29,7 +29,6 @@ const (
 	OtherProtocol
 	L4Truncated
 	L4BadLength
-	PullFailed
 	NoConnection
 	TableFull
 	OtherInterface
@@ -55,7 +54,6 @@ func (r Reason) String() string {
 		OtherProtocol:      "other-protocol",
 		L4Truncated:        "l4-truncated",
 		L4BadLength:        "l4-bad-length",
-		PullFailed:         "pull-failed",
 		NoConnection:       "no-connection",
 		TableFull:          "table-full",
 		OtherInterface:     "other-interface",

@@ -29,8 +29,8 @@ func requirements() []requirement {
 		{"TC programs", "4.1", func() error { return features.HaveProgramType(ebpf.SchedCLS) }},
 		{"LRU hash tables", "4.10", func() error { return features.HaveMapType(ebpf.LRUHash) }},
 		{"sockets found from TC programs (bpf_skc_lookup_tcp)", "5.2", helper(asm.FnSkcLookupTcp)},
-		{"bounded loops", "5.3", features.HaveBoundedLoops},
-		{"atomic exchanges (instruction set v3)", "5.12", haveAtomics},
+		{"atomic exchanges", "5.12", haveAtomics},
+		{"loops by helper (bpf_loop)", "5.17", helper(asm.FnLoop)},
 	}
 }
 

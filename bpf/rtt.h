@@ -50,8 +50,12 @@ static __always_inline void take_round_trip(struct flow_record *r, const struct 
 static __always_inline void take_handshake_round_trip(struct flow_record *r)
 {
 	struct conn *c = &r->conn;
-	__u64 sent = c->dir[TX].flags & TCP_ACK ? c->syn_ack : c->syn;
-	__u64 answered = c->dir[TX].flags & TCP_ACK ? c->ack : c->syn_ack;
+	/* Volatile: the compiler would choose between addresses, which the verifier allows only with CAP_PERFMON. */
+	__u64 syn = *(volatile __u64 *)&c->syn, syn_ack = *(volatile __u64 *)&c->syn_ack;
+	__u64 ack = *(volatile __u64 *)&c->ack;
+	int accepted = c->dir[TX].flags & TCP_ACK;
+	__u64 sent = accepted ? syn_ack : syn, answered = accepted ? ack : syn_ack;
+
 	if (sent && answered > sent && !c->dir[TX].retransmitted)
 		take_sample(&r->rtt, answered - sent);
 }

@@ -65,7 +65,10 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 
 	if (!own_interface(&r->conn, d, p, skb->ifindex))
 		return OTHER_INTERFACE;
+	int sequenced = d->known & KNOWN_SEQ;
 	count_segment(skb, &r->conn, p, dir, &news);
+	if (!sequenced && d->known & KNOWN_SEQ)
+		start_sequence(r, dir, p->seq + !!(p->flags & TCP_SYN));
 	if (p->payload)
 		take_exchange(r, p, dir, &news, &before);
 	take_round_trip(r, p, dir, &news);
@@ -116,7 +119,9 @@ static __always_inline void take_syn_data(struct flow_record *r)
 
 	if (!rx->data_packets)
 		return;
-	struct exchange *e = start_exchange(r, &none, rx->isn + 1);
+	struct exchange *e = &r->ring[1];
+	r->exchange = 1;
+	start_exchange(e, &none, rx->isn + 1, &r->conn.dir[TX]);
 	e->first[RX] = e->last[RX] = r->conn.syn;
 	e->rx_min = e->rx_max = at_most_u16((rx->payload + rx->data_headers) / rx->data_packets);
 }
@@ -125,10 +130,12 @@ static __always_inline void take_syn_data(struct flow_record *r)
  */
 static __always_inline void fill_record(struct flow_record *r, const struct conn *half)
 {
-	__u32 word = r->conn.lock;
-	__builtin_memset(r, 0, sizeof(*r));
-	r->conn = *half;
-	r->conn.lock = word;
+	/* All but the lock word, which must not be even on the way. */
+	__u32 skipped = sizeof(r->conn.lock);
+	__builtin_memcpy((char *)r + skipped, (const char *)half + skipped, sizeof(r->conn) - skipped);
+	__builtin_memset(&r->rtt, 0, sizeof(*r) - sizeof(r->conn));
+	r->ring[0].seq[RX] = half->dir[RX].known & KNOWN_ISN ? half->dir[RX].isn + 1 : 0;
+	r->ring[0].seq[TX] = half->dir[TX].known & KNOWN_ISN ? half->dir[TX].isn + 1 : 0;
 	r->conn.state = STATE_OPEN;
 	r->conn.origin = ORIGIN_HANDSHAKE;
 	take_syn_data(r);
@@ -179,7 +186,7 @@ static __always_inline void restart_half_open(struct conn *half, const struct pa
 		return;
 	half->id = p->now;
 	half->syn = half->syn_ack = half->ack = 0;
-	half->dir[!dir].known = 0;
+	half->dir[RX].known = half->dir[TX].known = 0;
 }
 
 /* The half-open entry of the packet's 5-tuple, locked; a SYN makes one; or 0 with the reason. */
@@ -223,12 +230,19 @@ static __always_inline int belongs(const struct flow_record *r, const struct pac
 	return p->flags & TCP_SYN ? d->known & KNOWN_ISN && d->isn == p->seq : !r->reopened;
 }
 
-/* A segment without a record of its own yet: of a handshake, of the 5-tuple's next generation, or midstream. */
-__noinline int handshake_segment(struct __sk_buff *skb, const struct packet *p, int direction)
+/*
+ * 1 if the segment is of an older connection than the one that the half-open entry stands for: while this host has not
+ * answered the SYN, nobody sends payload but in a SYN. A forged SYN hides no connection that lives.
+ */
+static __always_inline int is_older(const struct conn *half, const struct packet *p)
 {
-	int reason, dir = direction == TX ? TX : RX;
-	if (!p) /* never: the verifier looks at this function alone */
-		return CONTENDED;
+	return p->payload && !(p->flags & TCP_SYN) && !(half->dir[TX].known & KNOWN_ISN);
+}
+
+/* A segment without a record of its own yet: of a handshake, of the 5-tuple's next generation, or midstream. */
+static __always_inline int segment_without_record(struct __sk_buff *skb, const struct packet *p, int dir)
+{
+	int reason;
 	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
 	struct conn *half = take_half_open(p, &reason);
 
@@ -238,6 +252,10 @@ __noinline int handshake_segment(struct __sk_buff *skb, const struct packet *p, 
 		unlock(&half->lock);
 		r = bpf_map_lookup_elem(&flows, &p->key);
 		return r ? segment_on_flow(skb, r, p, dir) : CONTENDED;
+	}
+	if (half && is_older(half, p)) {
+		unlock(&half->lock);
+		return r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
 	}
 	if (half && r && !(p->flags & TCP_SYN) && !completes(half, p, dir) && r->conn.state == STATE_OPEN) {
 		unlock(&half->lock); /* the old connection lives on: the SYN was not its peer's */
@@ -255,6 +273,8 @@ __noinline int handshake_segment(struct __sk_buff *skb, const struct packet *p, 
 		return reason;
 	return r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
 }
+
+ONE_FOR_EACH_DIRECTION(handshake_segment, segment_without_record, const struct packet)
 
 /* Counts a TCP segment and says where, or why nowhere. */
 static __always_inline int tcp_segment(struct __sk_buff *skb, const struct packet *p, int dir)

@@ -7,7 +7,7 @@
 #include "maps.h"
 #include "count.h"
 
-static __always_inline struct conn *take_udp(const struct packet *p)
+static __always_inline struct conn *take_udp_entry(const struct packet *p)
 {
 	struct conn *c = bpf_map_lookup_elem(&udp, &p->key);
 	if (!c && !bpf_map_update_elem(&udp, &p->key, (void *)&blank.conn, BPF_NOEXIST)) {
@@ -23,12 +23,9 @@ static __always_inline struct conn *take_udp(const struct packet *p)
 	return c && lock(&c->lock) ? c : 0;
 }
 
-__noinline int udp_datagram(struct __sk_buff *skb, const struct packet *p, int direction)
+static __always_inline int count_datagram(struct __sk_buff *skb, const struct packet *p, int dir)
 {
-	int dir = direction == TX ? TX : RX;
-	if (!p) /* never: the verifier looks at this function alone */
-		return CONTENDED;
-	struct conn *c = take_udp(p);
+	struct conn *c = take_udp_entry(p);
 	int reason = RECORDED_UDP;
 
 	if (!c)
@@ -40,5 +37,7 @@ __noinline int udp_datagram(struct __sk_buff *skb, const struct packet *p, int d
 	unlock(&c->lock);
 	return reason;
 }
+
+ONE_FOR_EACH_DIRECTION(udp_datagram, count_datagram, const struct packet)
 
 #endif
