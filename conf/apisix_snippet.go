@@ -12,27 +12,33 @@ const tupleValues = "$realip_remote_addr $realip_remote_port $server_addr $serve
 
 // locationDirectives have to stand in the location where every call begins, in this order: the first would clear what
 // the third sets.
-var locationDirectives = []string{
-	`more_clear_input_headers "X-Packet-*" "X_Packet_*" "X-Packet_*" "X_Packet-*";`,
-	`more_clear_input_headers "X-Packet" "X_Packet";`,
-	`more_set_input_headers "X-Packet-Tuple: ` + tupleValues + `";`,
-	`proxy_set_header X-Packet-Tuple "";`,
+func locationDirectives() []string {
+	return []string{
+		`more_clear_input_headers "X-Packet-*" "X_Packet_*" "X-Packet_*" "X_Packet-*";`,
+		`more_clear_input_headers "X-Packet" "X_Packet";`,
+		`more_set_input_headers "X-Packet-Tuple: ` + tupleValues + `";`,
+		`proxy_set_header X-Packet-Tuple "";`,
+	}
 }
 
 // httpDirectives have to stand in the http block.
-var httpDirectives = []string{`map "" $packet_tuple { default "` + tupleValues + `"; }`}
+func httpDirectives() []string {
+	return []string{`map "" $packet_tuple { default "` + tupleValues + `"; }`}
+}
 
 // logged are the variables that show in the access log what the plugin set.
-var logged = []string{"$http_x_packet_match", "$http_x_packet_latency", "$http_x_packet_size", "$http_x_packet\""}
+func logged() []string {
+	return []string{"$http_x_packet_match", "$http_x_packet_latency", "$http_x_packet_size", "$http_x_packet\""}
+}
 
 func (n Nginx) validate() error {
 	var errs []error
 	errs = append(errs,
-		directives("http_server_location_configuration_snippet", n.LocationSnippet, locationDirectives),
-		directives("http_configuration_snippet", n.HTTPSnippet, httpDirectives),
+		directives("http_server_location_configuration_snippet", n.LocationSnippet, locationDirectives()),
+		directives("http_configuration_snippet", n.HTTPSnippet, httpDirectives()),
 		oneOf("http.access_log_format_escape", n.HTTP.AccessLogFormatEscape, "json"))
 	format := n.HTTP.AccessLogFormat
-	for _, v := range logged {
+	for _, v := range logged() {
 		if !strings.Contains(format, v) {
 			errs = append(errs, fmt.Errorf("http.access_log_format: %s is missing", strings.TrimSuffix(v, `"`)))
 		}

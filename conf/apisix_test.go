@@ -95,9 +95,9 @@ func TestParseAPISIXConfigRefuses(t *testing.T) {
 }
 
 func TestSnippetOrder(t *testing.T) {
-	lines := strings.SplitAfter(strings.Join(locationDirectives, "\n")+"\n", "\n")
+	lines := strings.SplitAfter(strings.Join(locationDirectives(), "\n")+"\n", "\n")
 	slices.Reverse(lines)
-	err := directives("s", strings.Join(lines, ""), locationDirectives)
+	err := directives("s", strings.Join(lines, ""), locationDirectives())
 	refused(t, err, "s: the line more_clear_input_headers \"X-Packet\" \"X_Packet\"; stands too early")
 }
 

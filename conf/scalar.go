@@ -18,11 +18,9 @@ const (
 	tagNull  = "!!null"
 )
 
-var durationType = reflect.TypeFor[time.Duration]()
-
 // scalar reads one value without converting it: a number is no text, text is no number.
 func (d *decoder) scalar(key string, n *yaml.Node, v reflect.Value) {
-	if v.Type() == durationType {
+	if v.Type() == reflect.TypeFor[time.Duration]() {
 		d.duration(key, n, v)
 		return
 	}
@@ -101,6 +99,7 @@ func describe(n *yaml.Node) string {
 		return "a list"
 	case yaml.AliasNode:
 		return "the alias *" + brief(n.Value)
+	default: // a scalar
 	}
 	switch n.ShortTag() {
 	case tagText:

@@ -11,7 +11,7 @@ import (
 )
 
 // version is set by the linker in releases.
-var version = "" //nolint:gochecknoglobals // -ldflags -X wants a variable
+var version string
 
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{

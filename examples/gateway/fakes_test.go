@@ -80,7 +80,7 @@ type fakeRunner struct {
 
 func startRunner(t *testing.T, reply replyFunc) *fakeRunner {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gw") // t.TempDir is too long for a socket's path
+	dir, err := os.MkdirTemp("", "gw") //nolint:usetesting // t.TempDir is too long for a socket's path
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// badRequest is a head that is answered with a status and the end of the connection.
-type badRequest struct {
+// badRequestError is a head that is answered with a status and the end of the connection.
+type badRequestError struct {
 	status int
 	why    string
 }
 
-func (e *badRequest) Error() string { return fmt.Sprintf("bad request: %s", e.why) }
+func (e *badRequestError) Error() string { return fmt.Sprintf("bad request: %s", e.why) }
 
-func bad(why string) error { return &badRequest{status: http.StatusBadRequest, why: why} }
+func bad(why string) error { return &badRequestError{status: http.StatusBadRequest, why: why} }
 
 // waitHead waits until a whole head is in the reader's buffer and returns its bytes, up to and with the
 // empty line, without consuming them: what follows in the same segment is not part of it. Empty lines
@@ -66,7 +66,7 @@ func headLength(b []byte) int {
 func tooLarge(br *bufio.Reader) error {
 	buffered, _ := br.Peek(br.Buffered())
 	if end := bytes.IndexByte(buffered, '\n'); end < 0 || end > maxHeadLine {
-		return &badRequest{status: http.StatusRequestURITooLong, why: "request line too long"}
+		return &badRequestError{status: http.StatusRequestURITooLong, why: "request line too long"}
 	}
 	return bad("request header or cookie too large")
 }
@@ -76,7 +76,7 @@ func tooLarge(br *bufio.Reader) error {
 func parseHead(head []byte) (headerList, error) {
 	lines := strings.Split(string(head), "\n")
 	if len(lines[0]) > maxHeadLine {
-		return nil, &badRequest{status: http.StatusRequestURITooLong, why: "request line too long"}
+		return nil, &badRequestError{status: http.StatusRequestURITooLong, why: "request line too long"}
 	}
 	list := make(headerList, 0, len(lines))
 	for _, line := range lines[1:] {
@@ -102,9 +102,9 @@ func checkRequest(r *http.Request, headers headerList) error {
 	case !validMethod(r.Method):
 		return bad("method")
 	case r.Method == http.MethodConnect:
-		return &badRequest{status: http.StatusMethodNotAllowed, why: "CONNECT"}
+		return &badRequestError{status: http.StatusMethodNotAllowed, why: "CONNECT"}
 	case r.ProtoMajor != 1:
-		return &badRequest{status: http.StatusHTTPVersionNotSupported, why: r.Proto}
+		return &badRequestError{status: http.StatusHTTPVersionNotSupported, why: r.Proto}
 	case headers.count("Host") > 1:
 		return bad("several Host headers")
 	case r.ProtoAtLeast(1, 1) && headers.count("Host") == 0:

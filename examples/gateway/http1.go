@@ -132,7 +132,7 @@ func (c *http1Conn) exchange(head []byte) bool {
 // readError says what http.ReadRequest did not like; an unknown transfer coding is 501 (RFC 9112, 6.1).
 func readError(err error) error {
 	if strings.Contains(err.Error(), "unsupported transfer encoding") {
-		return &badRequest{status: http.StatusNotImplemented, why: err.Error()}
+		return &badRequestError{status: http.StatusNotImplemented, why: err.Error()}
 	}
 	return bad(err.Error())
 }
@@ -151,7 +151,7 @@ func (c *http1Conn) keepAlive(r *http.Request, headers headerList, number uint64
 // refuse answers a head that could not be read, if it deserves an answer. No route, no plugin, no log
 // record: it is not a call.
 func (c *http1Conn) refuse(err error) {
-	var refused *badRequest
+	var refused *badRequestError
 	if !errors.As(err, &refused) {
 		return
 	}

@@ -73,7 +73,7 @@ func http2Client(s *stand, secure bool) *http.Client {
 	})
 }
 
-func http2Get(t *testing.T, client *http.Client, secure bool, path string) answered {
+func http2Get(t *testing.T, client *http.Client, secure bool, path string) {
 	t.Helper()
 	scheme := "http"
 	if secure {
@@ -82,14 +82,13 @@ func http2Get(t *testing.T, client *http.Client, secure bool, path string) answe
 	resp, err := client.Get(scheme + "://test.example" + path)
 	if err != nil {
 		t.Error(err)
-		return answered{}
+		return
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
 		t.Errorf("got %s %s %q %v", resp.Proto, resp.Status, body, err)
 	}
-	return answered{status: resp.StatusCode, header: resp.Header, body: string(body)}
 }
 
 func TestHTTP1InsideTLS(t *testing.T) {
