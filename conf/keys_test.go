@@ -65,8 +65,8 @@ func walk(n *yaml.Node, path string, each func(key string, line int)) {
 // keysOf returns the dotted keys of a settings type, sections before what is in them.
 func keysOf(path string, t reflect.Type) []string {
 	var keys []string
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
+		f := f
 		name := f.Tag.Get(tag)
 		if name == "" {
 			panic(fmt.Sprintf("%v.%s has no key", t, f.Name))

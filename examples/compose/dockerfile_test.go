@@ -58,8 +58,8 @@ func instructions(text string) [][]string {
 
 func argument(stage []string, name string) string {
 	for _, i := range stage {
-		if strings.HasPrefix(i, name) {
-			return strings.TrimPrefix(i, name)
+		if after, ok := strings.CutPrefix(i, name); ok {
+			return after
 		}
 	}
 	return ""

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/api7/ext-plugin-proto/go/A6"
 	"github.com/api7/ext-plugin-proto/go/A6/ExtraInfo"
@@ -93,8 +94,8 @@ func encodeEntries(b *flatbuffers.Builder, entries []entry, start startVector) f
 		at[i] = A6.TextEntryEnd(b)
 	}
 	start(b, len(at))
-	for i := len(at) - 1; i >= 0; i-- { // flatbuffers are built back to front
-		b.PrependUOffsetT(at[i])
+	for _, a := range slices.Backward(at) { // flatbuffers are built back to front
+		b.PrependUOffsetT(a)
 	}
 	return b.EndVector(len(at))
 }

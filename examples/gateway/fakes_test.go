@@ -317,7 +317,7 @@ type seenCall struct {
 	Args, Headers []string // "name=value", or "name" without a value
 }
 
-func decodeCall(t *testing.T, payload []byte) seenCall {
+func decodeCall(t *testing.T, payload []byte) seenCall { //nolint:thelper // t may be nil
 	if t != nil {
 		t.Helper()
 	}
@@ -561,6 +561,7 @@ func (s *stand) clientFrom(from, to string) *client {
 }
 
 func newClient(t *testing.T, conn net.Conn) *client {
+	t.Helper()
 	_ = conn.SetDeadline(time.Now().Add(testTimeout))
 	return &client{t: t, conn: conn, br: bufio.NewReader(conn)}
 }

@@ -152,9 +152,9 @@ func TestRunnerConnectionsAreReusedLastInFirstOut(t *testing.T) {
 		conns[i], _ = net.Pipe()
 		p.put(conns[i])
 	}
-	for i := len(conns) - 1; i >= 0; i-- {
+	for _, conn := range slices.Backward(conns) {
 		got, err := p.take(t.Context())
-		if err != nil || got != conns[i] {
+		if err != nil || got != conn {
 			t.Fatalf("took the wrong connection (%v), want the one put last", err)
 		}
 	}
@@ -301,6 +301,7 @@ func TestRunnerTimeOuts(t *testing.T) {
 			return func(ctx context.Context, _, _ string) (net.Conn, error) { return nil, hang(ctx.Done()) }
 		}, time.Second},
 		{"read", func(t *testing.T) dialFunc {
+			t.Helper()
 			return func(context.Context, string, string) (net.Conn, error) {
 				near, far := net.Pipe()
 				t.Cleanup(func() { _ = far.Close() })
@@ -395,14 +396,14 @@ func TestSeveralQuestionsAtOnceAreAnsweredInOrder(t *testing.T) {
 	asked := passOn()
 	answers := 0
 	s := newStand(t, standOptions{reply: func(f frame) ([]frame, bool) {
-		switch {
-		case f.kind == frameHTTPReqCall:
+		switch f.kind {
+		case frameHTTPReqCall:
 			var all []frame
 			for _, name := range names {
 				all = append(all, askVariable(name))
 			}
 			return all, false
-		case f.kind == frameExtraInfo:
+		case frameExtraInfo:
 			if answers++; answers < len(names) {
 				return nil, false
 			}
@@ -478,8 +479,13 @@ func TestARewriteChangesPathArgumentsHeadersAndBody(t *testing.T) {
 func TestResponseHeadersOfTheRequestPhaseReachTheClient(t *testing.T) {
 	s := newStand(t, standOptions{reply: withAction(func(seenCall) frame {
 		return rewriteFrame(rewriteAction{respHeaders: []entry{
-			{"X-Multi", "a", true}, {"X-Multi", "b", true}, {"Server-Timing", "net", true},
-			{"Content-Type", "bad/type", true}, {"Location", "/bad", true}, {"Server", "bad", true}, {"Content-Length", "1", true},
+			{"X-Multi", "a", true},
+			{"X-Multi", "b", true},
+			{"Server-Timing", "net", true},
+			{"Content-Type", "bad/type", true},
+			{"Location", "/bad", true},
+			{"Server", "bad", true},
+			{"Content-Length", "1", true},
 		}})
 	})})
 	c := s.client()

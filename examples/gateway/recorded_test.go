@@ -103,6 +103,7 @@ type recording struct {
 }
 
 func (tc recordedCase) run(t *testing.T) {
+	t.Helper()
 	rec := readRecording(t, tc.name)
 	plan := tc.plan(t, rec)
 	o := standOptions{routes: plan.routes, snippets: tc.snippets, reply: replay(rec.toGateway)}

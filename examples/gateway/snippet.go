@@ -102,13 +102,13 @@ func (p *snippetParser) next() (word string, quoted bool, err error) {
 
 func (p *snippetParser) skip() {
 	for p.at < len(p.text) {
-		switch c := p.text[p.at]; {
-		case c == '\n':
+		switch c := p.text[p.at]; c {
+		case '\n':
 			p.line++
 			p.at++
-		case c == ' ' || c == '\t' || c == '\r':
+		case ' ', '\t', '\r':
 			p.at++
-		case c == '#':
+		case '#':
 			for p.at < len(p.text) && p.text[p.at] != '\n' {
 				p.at++
 			}

@@ -39,8 +39,7 @@ func decodeYAML(name string, text []byte, into any) (*yamlFile, error) {
 
 // explain adds place, key and value to an error of the YAML package or of a value's own decoder.
 func (f *yamlFile) explain(err error) error {
-	var place *valueError
-	if errors.As(err, &place) {
+	if place, ok := errors.AsType[*valueError](err); ok {
 		return f.at(place.token, place.why)
 	}
 	var known yaml.Error

@@ -54,6 +54,7 @@ type seen struct {
 
 // keepAlive makes the calls of a connection; every third is a POST. It runs beside the test's goroutine.
 func keepAlive(ctx context.Context, t *testing.T, s *stack.Stack, connection int) []seen {
+	t.Helper()
 	address := []string{lab.GatewayFrontIPv4, lab.GatewayFrontIPv6}[connection%2]
 	c, err := s.Dial(ctx, address)
 	if err != nil {

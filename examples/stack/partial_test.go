@@ -71,6 +71,7 @@ func TestFiguresOfABodyUnderWay(t *testing.T) {
 }
 
 func upload(ctx context.Context, t *testing.T, c *stack.Client, request []byte) {
+	t.Helper()
 	if err := c.SendSlowly(ctx, request, 20_000, time.Millisecond); err != nil {
 		t.Error(err)
 		return
