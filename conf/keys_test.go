@@ -66,7 +66,6 @@ func walk(n *yaml.Node, path string, each func(key string, line int)) {
 func keysOf(path string, t reflect.Type) []string {
 	var keys []string
 	for f := range t.Fields() {
-		f := f
 		name := f.Tag.Get(tag)
 		if name == "" {
 			panic(fmt.Sprintf("%v.%s has no key", t, f.Name))

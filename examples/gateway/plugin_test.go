@@ -408,8 +408,9 @@ func TestSeveralQuestionsAtOnceAreAnsweredInOrder(t *testing.T) {
 				return nil, false
 			}
 			return []frame{{kind: frameHTTPReqCall, payload: encodeAction(nil, nil)}}, false
+		default:
+			return asked(f)
 		}
-		return asked(f)
 	}})
 	wantStatus(t, s.client().do(get("/a")), http.StatusOK)
 	var got []string
