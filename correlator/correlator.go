@@ -58,6 +58,7 @@ type cursor struct {
 	next    uint32 // sequence number of the next call's first byte
 	known   bool   // next is known: all lengths until here were
 	unseen  bool   // calls came before that nothing is known of
+	body    bool   // the last call has a body, which may have arrived after it was looked at
 	late    uint32 // segments that the record lacked until here
 }
 
@@ -88,17 +89,14 @@ func (c *Correlator) Match(now uint64, call Call) Result {
 		return Result{Reason: c.reason(err, key), FlowID: flow.CommunityID(key)}
 	}
 	s := &c.shards[maphash.Comparable(c.seed, key)%shards]
-	protocol, asked := s.protocol(key, r, call)
-	http2 := protocol == flow.PayloadHTTP2
+	protocol, http2, asked := s.protocol(key, r, call)
 	if protocol == flow.PayloadTLS && !asked {
 		http2 = call.HTTP2 != nil && call.HTTP2() // a round trip to the gateway: not under the lock
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	conn := s.connection(key, r, call)
-	if !asked {
-		conn.protocol, conn.http2 = protocol, http2
-	}
+	conn.protocol, conn.http2 = protocol, http2
 	res := conn.match(r, call, now)
 	res.takeRTT(r)
 	res.FlowID = conn.flowID
@@ -130,13 +128,14 @@ func (c *Correlator) reason(err error, key flow.Key) Reason {
 }
 
 // protocol returns what the connection carries, and whether that was found out at an earlier call.
-func (s *shard) protocol(key flow.Key, r *flow.Record, call Call) (flow.Payload, bool) {
+func (s *shard) protocol(key flow.Key, r *flow.Record, call Call) (protocol flow.Payload, http2, asked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if conn, ok := s.conns.Peek(key); ok && conn.is(r, call) && conn.protocol != flow.PayloadNone {
-		return conn.protocol, true
+		return conn.protocol, conn.http2, true
 	}
-	return flow.Classify(r.Conn.Dir[flow.RX].First()), false
+	protocol = flow.Classify(r.Conn.Dir[flow.RX].First())
+	return protocol, protocol == flow.PayloadHTTP2, false
 }
 
 // is says whether the call is of this connection, and not of another with the same 5-tuple.
@@ -148,8 +147,9 @@ func (conn *connection) is(r *flow.Record, call Call) bool {
 func (s *shard) connection(key flow.Key, r *flow.Record, call Call) *connection {
 	conn, ok := s.conns.Get(key)
 	if !ok || !conn.is(r, call) || call.Requests < conn.requests {
+		again := ok && conn.flow == r.Conn.ID // the record has calls of an earlier count
 		conn = &connection{flow: r.Conn.ID, serial: call.Connection, flowID: flow.CommunityID(key)}
-		conn.before = cursor{unseen: call.Requests > 1}
+		conn.before = cursor{unseen: call.Requests > 1 || again}
 		if d := &r.Conn.Dir[flow.RX]; d.Known&flow.KnownISN != 0 {
 			conn.before.next, conn.before.known = d.ISN+1, true
 		}
@@ -183,7 +183,7 @@ func (conn *connection) match(r *flow.Record, call Call, now uint64) Result {
 	late := r.Conn.Dir[flow.RX].Late() + r.Conn.Dir[flow.TX].Late()
 	if late != conn.before.late {
 		res = Result{Match: MatchShared, Reason: ReasonContended, Number: r.Exchange, TLS: res.TLS}
-		conn.after = cursor{claimed: r.Exchange}
+		conn.after = cursor{claimed: r.Exchange, body: conn.after.body}
 	}
 	conn.after.late = late
 	res.Missed = conn.missed

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -84,11 +85,14 @@ func (c *insightConf) parse(in []byte) error {
 	if err := decoder.Decode(&keys); err != nil {
 		return fmt.Errorf("%s is not a JSON object: %w", quote(in), err)
 	}
+	if keys == nil { // null
+		return fmt.Errorf("%s is not a JSON object", quote(in))
+	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s: text after the object", quote(in))
 	}
-	for key, value := range keys {
-		if err := c.set(key, value); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if err := c.set(key, keys[key]); err != nil {
 			return err
 		}
 	}
@@ -106,7 +110,7 @@ func (c *insightConf) set(key string, value json.RawMessage) error {
 	case "prefix":
 		return c.setPrefix(value)
 	}
-	return fmt.Errorf("%q is not a key; keys are headers, expose, prefix, format", key)
+	return fmt.Errorf("%s is not a key; keys are headers, expose, prefix, format", quote([]byte(key)))
 }
 
 func (c *insightConf) setHeaders(value json.RawMessage) error {
@@ -119,7 +123,7 @@ func (c *insightConf) setHeaders(value json.RawMessage) error {
 		case group == groupAnomaly:
 			return fmt.Errorf("headers[%d]: %q is not there yet", i, group)
 		case !slices.Contains(ownedGroups(), group):
-			return fmt.Errorf("headers[%d]: %q is not one of match, latency, size, flow", i, group)
+			return fmt.Errorf("headers[%d]: %s is not one of match, latency, size, flow", i, quote([]byte(group)))
 		case slices.Contains(groups[:i], group):
 			return fmt.Errorf("headers[%d]: %q is there twice", i, group)
 		}
@@ -136,8 +140,8 @@ func (c *insightConf) setPrefix(value json.RawMessage) error {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
 	if len(prefix) < 2 || len(prefix) > maxPrefixLength || strings.Trim(prefix, letters) != "" ||
 		!strings.HasSuffix(prefix, "-") || prefix[0] == '-' {
-		return fmt.Errorf(`prefix: %q is not 2..%d of a-z, 0-9 and "-" that begin with none and end with "-"`,
-			prefix, maxPrefixLength)
+		return fmt.Errorf(`prefix: %s is not 2..%d of a-z, 0-9 and "-" that begin with none and end with "-"`,
+			quote([]byte(prefix)), maxPrefixLength)
 	}
 	c.prefix = prefix
 	return nil

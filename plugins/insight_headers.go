@@ -41,9 +41,12 @@ func (h *insightHeaders) write(r pkghttp.Request) {
 	}
 }
 
-// names returns every name that a header of ours can have, in either format.
+// names returns every name that a header of ours can have.
 func (h *insightHeaders) names() []string {
-	names := []string{h.dictionaryName()}
+	var names []string
+	if h.ownsDictionary() {
+		names = append(names, h.dictionaryName())
+	}
 	for _, group := range ownedGroups() {
 		names = append(names, h.conf.prefix+group)
 	}
@@ -52,10 +55,18 @@ func (h *insightHeaders) names() []string {
 
 func (h *insightHeaders) dictionaryName() string { return strings.TrimSuffix(h.conf.prefix, "-") }
 
-// isOwned says whether a request header has one of our names, or reads as one to an upstream that takes "_" for "-".
+// isOwned says whether a request header has one of our names, or reads as one to an upstream that takes "_" for "-". All
+// that begins with the default prefix is ours; of another prefix only what we write, as it may begin others' names.
 func (h *insightHeaders) isOwned(name string) bool {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	return name == h.dictionaryName() || strings.HasPrefix(name, h.conf.prefix) || strings.HasPrefix(name, defaultPrefix)
+	group, prefixed := strings.CutPrefix(name, h.conf.prefix)
+	return h.ownsDictionary() && name == h.dictionaryName() || prefixed && slices.Contains(ownedGroups(), group) ||
+		name == strings.TrimSuffix(defaultPrefix, "-") || strings.HasPrefix(name, defaultPrefix)
+}
+
+// ownsDictionary says whether the prefix's stem is a name of ours: that of `accept-` is somebody else's.
+func (h *insightHeaders) ownsDictionary() bool {
+	return h.conf.format == formatDictionary || h.conf.prefix == defaultPrefix
 }
 
 // values returns the header values by name.

@@ -1,0 +1,94 @@
+package plugins_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestForgedHeadersAreRemoved: whatever a client sends under our names, in any spelling that an upstream may take for one.
+func TestForgedHeadersAreRemoved(t *testing.T) {
+	want := map[string]string{"x-packet-match": wireMatch, "x-packet-latency": wireLatency, "x-packet-size": wireSize}
+	for _, name := range []string{
+		"x-packet-match", "X-PACKET-MATCH", "x_packet_match", "X_Packet-Match", "x-packet_match", "x-packet-size", "x_packet_latency",
+		"x-packet-flow", "x-packet-anomaly", "x-packet-anything", "x-packet-", "x_packet_", "x-packet", "X_PACKET",
+	} {
+		r := newRequest(tupleField(), name+": forged", name+": again", "X-Packets: 1", "X-Pack: 2", "Packet-Match: 3")
+		filter(t, newWire(), `{}`, r)
+		got := owned(r.header.Header)
+		if got["x-packets"] != "1" || r.header.Get("X-Pack") != "2" || r.header.Get("Packet-Match") != "3" {
+			t.Errorf("%s: others' headers are gone: %v", name, r.header)
+		}
+		delete(got, "x-packets")
+		checkFields(t, name, got, want)
+	}
+}
+
+func TestForgedHeadersOfAPrefix(t *testing.T) {
+	r := newRequest(tupleField(), "X_Net_Match: forged", "x-net-anomaly: forged", "x-packet-match: forged", "x_packet: forged")
+	filter(t, newWire(), `{"prefix":"x-net-","headers":["match"]}`, r)
+	checkFields(t, "x-net-", owned(r.header.Header), map[string]string{"x-net-match": wireMatch})
+}
+
+// TestAPrefixTakesNobodysHeaders: of a prefix that others' names have too, only what we write is ours.
+func TestAPrefixTakesNobodysHeaders(t *testing.T) {
+	for prefix, field := range map[string]string{
+		"accept-": "Accept: text/html",
+		"x-":      "X-Request-Id: 7", "content-": "Content-Type: text/plain", "x-forwarded-": "X-Forwarded-For: 192.0.2.7",
+	} {
+		r := newRequest(tupleField(), field)
+		filter(t, newWire(), `{"prefix":"`+prefix+`"}`, r)
+		name, value, _ := strings.Cut(field, ": ")
+		if r.header.Get(name) != value || r.header.Get(prefix+"match") != wireMatch {
+			t.Errorf("%s: %v", prefix, r.header)
+		}
+	}
+}
+
+// manyFields returns a number of the client's own header fields.
+func manyFields(n int) []string {
+	fields := make([]string, n)
+	for i := range fields {
+		fields[i] = fmt.Sprintf("A%d: 1", i)
+	}
+	return fields
+}
+
+// TestTruncatedHeaders: the gateway sends a runner 100 header fields, and the client's own may come behind.
+func TestTruncatedHeaders(t *testing.T) {
+	r := newRequest(manyFields(100)...)
+	r.vars["packet_tuple"] = []byte(wireTuple)
+	filter(t, newWire(), `{}`, r)
+	checkFields(t, "headers", owned(r.header.Header), map[string]string{
+		"x-packet-match": wireMatch + ";headers=truncated", "x-packet-latency": wireLatency, "x-packet-size": wireSize,
+		"x-packet": "", "x-packet-anomaly": "", "x-packet-flow": "",
+	})
+	r = newRequest(manyFields(100)...)
+	r.vars["packet_tuple"] = []byte(wireTuple)
+	filter(t, newWire(), `{"format":"dictionary","headers":["match"],"expose":"client"}`, r)
+	checkFields(t, "client", owned(r.header.Header), map[string]string{
+		"x-packet": "", "x-packet-match": "", "x-packet-latency": "", "x-packet-size": "", "x-packet-anomaly": "", "x-packet-flow": "",
+	})
+	checkFields(t, "client", owned(r.response), map[string]string{"x-packet": "match=" + wireMatch + ";headers=truncated"})
+}
+
+func TestNotTruncatedHeaders(t *testing.T) {
+	want := map[string]string{"x-packet-match": wireMatch}
+	few := newRequest(manyFields(99)...)
+	few.vars["packet_tuple"] = []byte(wireTuple)
+	filter(t, newWire(), `{"headers":["match"]}`, few)
+	checkFields(t, "99", owned(few.header.Header), want)
+
+	cleared := newRequest(append(manyFields(99), tupleField())...)
+	filter(t, newWire(), `{"headers":["match"]}`, cleared)
+	checkFields(t, "the gateway's own tuple", owned(cleared.header.Header), want)
+}
+
+func TestRepeatedFieldsCount(t *testing.T) {
+	r := newRequest()
+	r.header.Header["Cookie"] = make([]string, 100)
+	filter(t, newWire(), `{"headers":["match"]}`, r)
+	if got, want := r.header.Get("X-Packet-Match"), "none;reason=tuple;headers=truncated"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
