@@ -56,17 +56,22 @@ func clsactParent(s side) uint32 {
 	return netlink.HANDLE_MIN_EGRESS
 }
 
-// ownFilter returns the place of the filter of a name, or one that lets the kernel choose: with priority 0 it puts a new
-// filter before the existing ones, so that none of them ends the chain before it.
+// ownFilter returns the place of the filter of a name, or one before all others, so that none of them ends the chain
+// before it. Priority 0, with which the kernel chooses, would come behind every filter that has a priority of its own.
 func ownFilter(l netlink.Link, parent uint32, name string) (netlink.FilterAttrs, error) {
 	filters, err := netlink.FilterList(l, parent)
 	if err != nil {
 		return netlink.FilterAttrs{}, fmt.Errorf("list filters: %w", err)
 	}
+	free := netlink.FilterAttrs{LinkIndex: l.Attrs().Index, Parent: parent, Protocol: unix.ETH_P_ALL}
 	for _, f := range filters {
 		if own, ok := f.(*netlink.BpfFilter); ok && own.Name == name {
 			return own.FilterAttrs, nil
 		}
+		// Beside another BPF filter of priority 1 the kernel puts the newer one first.
+		if before := max(f.Attrs().Priority-1, 1); free.Priority == 0 || before < free.Priority {
+			free.Priority = before
+		}
 	}
-	return netlink.FilterAttrs{LinkIndex: l.Attrs().Index, Parent: parent, Protocol: unix.ETH_P_ALL}, nil
+	return free, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -75,7 +76,7 @@ const (
 	maxInterfaces          = 64
 )
 
-// Validate reports the first setting that is out of its range, by key, value and range.
+// Validate reports the settings that are out of their range, by key, value and range.
 func (o Options) Validate() error {
 	return errors.Join(
 		o.validateInterfaces(),
@@ -139,10 +140,8 @@ func duration(key string, d, low, high time.Duration) error {
 }
 
 func oneOf(key, value string, allowed ...string) error {
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
+	if slices.Contains(allowed, value) {
+		return nil
 	}
 	return fmt.Errorf("%s: %q is not one of %s", key, value, strings.Join(allowed, ", "))
 }

@@ -22,19 +22,29 @@ struct option {
 /* What the options say: in the layout of direction.syn_*. */
 #define SYN_FACTS(mss, wscale, options) ((mss) | (wscale) << 16 | (options) << 24)
 
-static __always_inline __u32 option_facts(const struct option *o)
+/* Adds what an option says. Of two of a kind the last counts, as in Linux; one of a wrong length says nothing. */
+static __always_inline __u32 add_facts(__u32 facts, const struct option *o)
 {
 	switch (o->kind) {
 	case OPTION_MSS:
-		return o->length == 4 ? SYN_FACTS(o->value[0] << 8 | o->value[1], 0, SYN_MSS) : 0;
+		if (o->length == 4)
+			facts =
+			    (facts & ~SYN_FACTS(0xffff, 0, 0)) | SYN_FACTS(o->value[0] << 8 | o->value[1], 0, SYN_MSS);
+		break;
 	case OPTION_WSCALE:
-		return o->length == 3 ? SYN_FACTS(0, o->value[0], SYN_WSCALE) : 0;
+		if (o->length == 3)
+			facts = (facts & ~SYN_FACTS(0, 0xff, 0)) | SYN_FACTS(0, o->value[0], SYN_WSCALE);
+		break;
 	case OPTION_SACK:
-		return SYN_FACTS(0, 0, SYN_SACK);
+		if (o->length == 2)
+			facts |= SYN_FACTS(0, 0, SYN_SACK);
+		break;
 	case OPTION_TIMESTAMPS:
-		return SYN_FACTS(0, 0, SYN_TIMESTAMPS);
+		if (o->length == 10)
+			facts |= SYN_FACTS(0, 0, SYN_TIMESTAMPS);
+		break;
 	}
-	return 0;
+	return facts;
 }
 
 struct option_walk {
@@ -58,7 +68,7 @@ static long walk_option(__u32 round, struct option_walk *w)
 		return STOP;
 	if (o.length > 2)
 		bpf_skb_load_bytes(w->skb, w->offset, &o, o.length == 3 ? 3 : 4);
-	w->facts |= option_facts(&o);
+	w->facts = add_facts(w->facts, &o);
 	w->offset += o.length;
 	return GO_ON;
 }

@@ -42,7 +42,7 @@ type scratch struct {
 // view is what a refresh found. Its maps live as long as somebody may hold it: the garbage collector closes them.
 type view struct {
 	flows, udp, meta *ebpf.Map
-	inode            uint64 // of the flows pin
+	inodes           [3]uint64 // of their pins
 	heartbeat        uint64
 	err              error // why there is no table
 }
@@ -144,13 +144,12 @@ func (r *Reader) usable(v *view) error {
 
 // look opens what the pins show now, and keeps what has not changed.
 func (r *Reader) look(last *view) *view {
-	var pin unix.Stat_t
-	if err := unix.Stat(filepath.Join(r.dir, fivetupleMapFlows), &pin); err != nil {
+	inodes, err := r.inodes()
+	if err != nil {
 		return &view{err: r.explain(err)}
 	}
-	if last == nil || last.flows == nil || last.inode != pin.Ino {
-		var err error
-		if last, err = r.open(pin.Ino); err != nil {
+	if last == nil || last.flows == nil || last.inodes != inodes {
+		if last, err = r.open(inodes); err != nil {
 			return &view{err: r.explain(err)}
 		}
 	}
@@ -166,8 +165,20 @@ func (r *Reader) look(last *view) *view {
 	return &next
 }
 
-func (r *Reader) open(inode uint64) (*view, error) {
-	v := &view{inode: inode}
+// inodes tells the pins of today from those of yesterday: an agent replaces only the tables whose capacity has changed.
+func (r *Reader) inodes() (inodes [3]uint64, err error) {
+	for i, name := range [...]string{fivetupleMapFlows, fivetupleMapUdp, fivetupleMapMeta} {
+		var pin unix.Stat_t
+		if err := unix.Stat(filepath.Join(r.dir, name), &pin); err != nil {
+			return inodes, err
+		}
+		inodes[i] = pin.Ino
+	}
+	return inodes, nil
+}
+
+func (r *Reader) open(inodes [3]uint64) (*view, error) {
+	v := &view{inodes: inodes}
 	for name, to := range map[string]**ebpf.Map{
 		fivetupleMapFlows: &v.flows, fivetupleMapUdp: &v.udp, fivetupleMapMeta: &v.meta,
 	} {

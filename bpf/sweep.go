@@ -13,6 +13,9 @@ import (
 // halfOpenLife is how long a handshake may take: Linux gives up a SYN after 127 s (tcp(7), tcp_syn_retries).
 const halfOpenLife = 3 * time.Minute
 
+// promotedLife is how long a half-open entry stays that has moved to the flow table: a writer may be waiting for its lock.
+const promotedLife = time.Second
+
 // sweepBatch is how many entries are read at once.
 const sweepBatch = 512
 
@@ -30,7 +33,7 @@ func (t *tables) sweep(o SweepOptions, now uint64) (Swept, error) {
 		return silent(&r.Conn, now, o.Idle) || r.Conn.State == flow.StateClosed && silent(&r.Conn, now, o.Closed)
 	})
 	s.HalfOpen, errs[1] = sweepTable(t.HalfOpen, &s.Removed, func(c *flow.Conn) bool {
-		return silent(c, now, halfOpenLife)
+		return silent(c, now, halfOpenLife) || c.State == flow.StatePromoted && silent(c, now, promotedLife)
 	})
 	s.UDP, errs[2] = sweepTable(t.UDP, &s.Removed, func(c *flow.Conn) bool { return silent(c, now, o.Idle) })
 	return s, errors.Join(errs[:]...)

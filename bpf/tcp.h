@@ -65,10 +65,9 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 
 	if (!own_interface(&r->conn, d, p, skb->ifindex))
 		return OTHER_INTERFACE;
-	int sequenced = d->known & KNOWN_SEQ;
-	count_segment(skb, &r->conn, p, dir, &news);
-	if (!sequenced && d->known & KNOWN_SEQ)
+	if (!(d->known & KNOWN_SEQ) && !(p->flags & TCP_RST))
 		start_sequence(r, dir, p->seq + !!(p->flags & TCP_SYN));
+	count_segment(skb, &r->conn, p, dir, &news);
 	if (p->payload)
 		take_exchange(r, p, dir, &news, &before);
 	take_round_trip(r, p, dir, &news);
@@ -231,47 +230,52 @@ static __always_inline int belongs(const struct flow_record *r, const struct pac
 }
 
 /*
- * 1 if the segment is of an older connection than the one that the half-open entry stands for: while this host has not
- * answered the SYN, nobody sends payload but in a SYN. A forged SYN hides no connection that lives.
+ * Starts an entry anew whose connection has moved to the flow table. It was not deleted there and then, because the
+ * next insertion takes the memory at once, from under whoever still waits for its lock.
  */
-static __always_inline int is_older(const struct conn *half, const struct packet *p)
+static __noinline void renew_half_open(struct conn *half, __u64 now)
 {
-	return p->payload && !(p->flags & TCP_SYN) && !(half->dir[TX].known & KNOWN_ISN);
+	__builtin_memset((char *)half + sizeof(half->lock), 0, sizeof(*half) - sizeof(half->lock));
+	half->id = now;
+}
+
+/*
+ * 1 if the segment is not of the connection that the half-open entry stands for, but of one that is in the flow table,
+ * or should be: an older one, or this one after its promotion. While this host has not answered a SYN, nobody sends
+ * payload but in a SYN: so a forged SYN hides no connection that lives.
+ */
+static __always_inline int is_elsewhere(const struct conn *half, const struct flow_record *r, const struct packet *p,
+					int dir)
+{
+	if (p->flags & TCP_SYN)
+		return half->state == STATE_PROMOTED && r && belongs(r, p, dir);
+	if (half->state == STATE_PROMOTED || (p->payload && !(half->dir[TX].known & KNOWN_ISN)))
+		return 1;
+	return r && r->conn.state == STATE_OPEN && !completes(half, p, dir);
 }
 
 /* A segment without a record of its own yet: of a handshake, of the 5-tuple's next generation, or midstream. */
 static __always_inline int segment_without_record(struct __sk_buff *skb, const struct packet *p, int dir)
 {
 	int reason;
-	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
 	struct conn *half = take_half_open(p, &reason);
+	if (!half && reason == CONTENDED)
+		return reason;
+	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
 
+	if (half && is_elsewhere(half, r, p, dir)) {
+		unlock(&half->lock);
+		half = 0;
+	}
+	if (!half)
+		return r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
 	if (r && p->flags & TCP_SYN)
 		r->reopened = 1;
-	if (half && half->state == STATE_PROMOTED) {
-		unlock(&half->lock);
-		r = bpf_map_lookup_elem(&flows, &p->key);
-		return r ? segment_on_flow(skb, r, p, dir) : CONTENDED;
-	}
-	if (half && is_older(half, p)) {
-		unlock(&half->lock);
-		return r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
-	}
-	if (half && r && !(p->flags & TCP_SYN) && !completes(half, p, dir) && r->conn.state == STATE_OPEN) {
-		unlock(&half->lock); /* the old connection lives on: the SYN was not its peer's */
-		return segment_on_flow(skb, r, p, dir);
-	}
-	if (half) {
-		reason = count_on_half_open(skb, half, p, dir);
-		int promoted = half->state == STATE_PROMOTED;
-		unlock(&half->lock);
-		if (promoted)
-			bpf_map_delete_elem(&half_open, &p->key);
-		return reason;
-	}
-	if (reason == CONTENDED)
-		return reason;
-	return r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
+	if (half->state == STATE_PROMOTED)
+		renew_half_open(half, p->now);
+	reason = count_on_half_open(skb, half, p, dir);
+	unlock(&half->lock);
+	return reason;
 }
 
 ONE_FOR_EACH_DIRECTION(handshake_segment, segment_without_record, const struct packet)

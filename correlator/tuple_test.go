@@ -171,7 +171,9 @@ func TestFindTuple(t *testing.T) {
 		{"map variable to variables", "map-variable", header, singleVariables(), "variables", slices.Concat(askMap, askSingles)},
 		{"variables, though there is a header", "variables", header, singleVariables(), "variables", askSingles},
 		{
-			"a header that is none", "header", map[string]string{"X-Packet-Tuple": "forged"}, mapped, "map-variable",
+			"a header that is none", "header",
+			map[string]string{"X-Packet-Tuple": "forged"},
+			mapped, "map-variable",
 			slices.Concat(askHeader, askMap),
 		},
 		{
@@ -203,7 +205,9 @@ func TestFindNoTuple(t *testing.T) {
 		{"nothing", nil, nil, slices.Concat(askHeader, askMap, askSingles[:1]), "the gateway names none"},
 		{"half", nil, map[string]string{"realip_remote_addr": "192.0.2.7"}, slices.Concat(askHeader, askMap, askSingles[:2]), "names none"},
 		{
-			"a wrong header is told", map[string]string{"X-Packet-Tuple": "forged"}, nil,
+			"a wrong header is told",
+			map[string]string{"X-Packet-Tuple": "forged"},
+			nil,
 			slices.Concat(askHeader, askMap, askSingles[:1]), `"forged" has 1 fields`,
 		},
 		{

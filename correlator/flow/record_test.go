@@ -7,8 +7,16 @@ func TestAt(t *testing.T) {
 		current, number uint32
 		held            bool
 	}{
-		{0, 0, true}, {0, 1, false}, {3, 0, true}, {4, 0, false}, {4, 1, true}, {4, 4, true}, {4, 5, false},
-		{1<<32 - 1, 1<<32 - 4, true}, {1<<32 - 1, 1<<32 - 5, false}, {2, 1<<32 - 1, false},
+		{0, 0, true},
+		{0, 1, false},
+		{3, 0, true},
+		{4, 0, false},
+		{4, 1, true},
+		{4, 4, true},
+		{4, 5, false},
+		{1<<32 - 1, 1<<32 - 4, true},
+		{1<<32 - 1, 1<<32 - 5, false},
+		{2, 1<<32 - 1, false},
 	} {
 		r := Record{Exchange: c.current}
 		e, ok := r.At(c.number)

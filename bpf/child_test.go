@@ -1,0 +1,126 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"fivetuple/correlator/flow"
+)
+
+// Privileges are a process's: what is to run without them runs in a child, which is this test's binary again. The
+// environment says which part it is, and what it works on; its output is what it found.
+const (
+	childEnv = "FIVETUPLE_TEST_PART"
+	pinsEnv  = "FIVETUPLE_TEST_PINS"
+	groupEnv = "FIVETUPLE_TEST_GROUP"
+	capsEnv  = "FIVETUPLE_TEST_CAPS"
+)
+
+func childParts() map[string]func() {
+	return map[string]func(){"read": childRead, "write": childWrite, "agent": childAgent}
+}
+
+const nobody = 65534
+
+// runChild returns the output of a part.
+func runChild(t *testing.T, part string, env ...string) string {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	c := exec.Command(self, "-test.run=^$") //nolint:gosec // this test itself
+	c.Env = append(append(os.Environ(), childEnv+"="+part), env...)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("part %s: %v: %s", part, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// becomeNobody gives up root and, with it, every capability.
+func becomeNobody() {
+	gid := nobody
+	if g := os.Getenv(groupEnv); g != "" {
+		_, _ = fmt.Sscan(g, &gid)
+	}
+	err := errors.Join(unix.Setgroups(nil), unix.Setresgid(gid, gid, gid), unix.Setresuid(nobody, nobody, nobody))
+	if err != nil {
+		fmt.Println("cannot drop privileges:", err)
+		os.Exit(1)
+	}
+}
+
+// childRead looks the key of all tests up as nobody.
+func childRead() {
+	becomeNobody()
+	clock, err := NewClock()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := NewReader(os.Getenv(pinsEnv), time.Hour, clock)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var record flow.Record
+	if err := r.Lookup(tuple4.key(flow.TCP), &record); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("found", record.Conn.ID)
+}
+
+// childWrite tries to write as nobody: through a descriptor for writing, then through one for reading.
+func childWrite() {
+	becomeNobody()
+	hash, _ := Layout()
+	path := filepath.Join(os.Getenv(pinsEnv), layoutDir(hash), fivetupleMapFlows)
+	_, err := ebpf.LoadPinnedMap(path, nil)
+	fmt.Println("open:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
+	m, err := ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = m.Put(tuple4.key(flow.TCP), &flow.Record{})
+	fmt.Println("update:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
+	err = m.Delete(tuple4.key(flow.TCP))
+	fmt.Println("delete:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
+}
+
+// childAgent starts an agent on the loopback with no capabilities but those given.
+func childAgent() {
+	runtime.LockOSThread() // capabilities are a thread's
+	var caps uint64
+	_, _ = fmt.Sscan(os.Getenv(capsEnv), &caps)
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{
+		{Effective: uint32(caps), Permitted: uint32(caps)}, {Effective: uint32(caps >> 32), Permitted: uint32(caps >> 32)},
+	}
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		fmt.Println("cannot drop capabilities:", err)
+		os.Exit(1)
+	}
+	o := testOptions()
+	o.Pins.Path = os.Getenv(pinsEnv)
+	a, err := Start(o, zerolog.Nop())
+	if err != nil {
+		fmt.Println("error:", errors.Is(err, ErrMissing), err)
+		return
+	}
+	fmt.Println("started", len(a.attached))
+	if err := a.Close(); err != nil {
+		fmt.Println("close:", err)
+	}
+}
