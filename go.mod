@@ -23,6 +23,7 @@ require (
 
 require (
 	github.com/ReneKroon/ttlcache/v2 v2.4.0 // indirect
+	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
 	github.com/distribution/reference v0.5.0 // indirect
 	github.com/docker/go-connections v0.4.0 // indirect
 	github.com/docker/go-units v0.5.0 // indirect

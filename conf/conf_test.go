@@ -24,7 +24,10 @@ func TestDefault(t *testing.T) {
 			OnExit:     bpf.ExitKeep,
 		},
 		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second},
-		Log:        Log{Level: LevelInfo, Format: FormatJSON},
+		Runner: Runner{
+			OnConfigError: ConfigErrorMark, Drain: 900 * time.Millisecond, Switches: "/var/lib/fivetuple/switches.yaml",
+		},
+		Log: Log{Level: LevelInfo, Format: FormatJSON},
 	}
 	if d := cmp.Diff(want, Default()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -61,6 +64,9 @@ func TestParse(t *testing.T) {
 		{"environment is not read", "agent: {pins: {group: $HOME}}", func(c *Config) { c.Agent.Pins.Group = "$HOME" }},
 		{"number in quotes is text", "agent: {pins: {group: \"65534\"}}", func(c *Config) { c.Agent.Pins.Group = "65534" }},
 		{"socket", "runner: {socket: /run/s.sock}", func(c *Config) { c.Runner.Socket = "/run/s.sock" }},
+		{"runner", "runner: {on_config_error: refuse, drain: 0s, switches: /run/s}", func(c *Config) {
+			c.Runner.OnConfigError, c.Runner.Drain, c.Runner.Switches = ConfigErrorRefuse, 0, "/run/s"
+		}},
 		{"bounds", "agent: {tables: {flows: 16777216, half_open: 1024}}\ncorrelator: {stale: 60s}", func(c *Config) {
 			c.Agent.Tables.Flows, c.Agent.Tables.HalfOpen, c.Correlator.Stale = 16777216, 1024, time.Minute
 		}},
@@ -130,6 +136,12 @@ func TestParseRefuses(t *testing.T) {
 		{"no such level", "log: {level: trace}", `x.yaml:1: log.level: "trace" is not one of debug, info, warn, error`},
 		{"no such format", "log: {format: xml}", `x.yaml:1: log.format: "xml" is not one of json, console`},
 		{"socket with its scheme", `runner: {socket: "unix:/run/s"}`, `x.yaml:1: runner.socket: "unix:/run/s" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
+		{"no such treatment", `runner: {on_config_error: ignore}`, `x.yaml:1: runner.on_config_error: "ignore" is not one of mark, refuse`},
+		{"long draining", `runner: {drain: 61s}`, `x.yaml:1: runner.drain: 1m1s is not in 0s..1m0s`},
+		{"draining backwards", `runner: {drain: -1s}`, `x.yaml:1: runner.drain: -1s is not in 0s..1m0s`},
+		{"no switches", `runner: {switches: ""}`, `x.yaml:1: runner.switches: "" is not an absolute path below /, like /var/lib/fivetuple/switches.yaml`},
+		{"switches somewhere", `runner: {switches: switches.yaml}`, `x.yaml:1: runner.switches: "switches.yaml" is not an absolute path below /, like /var/lib/fivetuple/switches.yaml`},
+		{"switches by a detour", `runner: {switches: /run/../s}`, `x.yaml:1: runner.switches: "/run/../s" is not an absolute path below /, like /var/lib/fivetuple/switches.yaml`},
 		{"socket that is a folder", `runner: {socket: /run/}`, `x.yaml:1: runner.socket: "/run/" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -227,7 +239,9 @@ func TestSocketLength(t *testing.T) {
 		bytes int
 		ok    bool
 	}{{maxSocket, true}, {maxSocket + 1, false}} {
-		err := Runner{Socket: "/" + strings.Repeat("s", c.bytes-1)}.Validate()
+		r := Default().Runner
+		r.Socket = "/" + strings.Repeat("s", c.bytes-1)
+		err := r.Validate()
 		if (err == nil) != c.ok {
 			t.Errorf("%d bytes: %v", c.bytes, err)
 		}

@@ -19,3 +19,22 @@ func TestMatchAllocatesNothing(t *testing.T) {
 		t.Error(describe(*last))
 	}
 }
+
+// TestTheHeaderAllocatesNothing: where the gateway gives the tuple by its header, finding it is free.
+func TestTheHeaderAllocatesNothing(t *testing.T) {
+	g := &headerGateway{tupleText}
+	var from correlator.TupleSource
+	if n := testing.AllocsPerRun(1000, func() { _, from, _ = correlator.FindTuple(g, correlator.TupleHeader) }); n != 0 {
+		t.Errorf("%v allocations a call, want none", n)
+	}
+	if from.Way != correlator.TupleHeader {
+		t.Error(from)
+	}
+}
+
+// headerGateway gives the tuple by its header.
+type headerGateway struct{ text string }
+
+func (g *headerGateway) Header(string) string { return g.text }
+func (*headerGateway) Var(string) string      { return "" }
+func (*headerGateway) Vars([]string) []string { return nil }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,8 @@ type Gateway interface {
 	Header(name string) string
 	// Var returns the value of one of the gateway's variables, "" if it has none or did not answer.
 	Var(name string) string
+	// Vars is Var for several variables, in the order of their names. It may leave out those behind one without a value.
+	Vars(names []string) []string
 }
 
 // The names under which the gateway's configuration (conf/apisix/config.yaml) gives the tuple.
@@ -49,36 +52,49 @@ func tupleVariables() []string {
 // ErrTuple means that the gateway gave no tuple, or none that can be used.
 var ErrTuple = errors.New("no usable 5-tuple")
 
+// TupleSource says where a call's tuple came from.
+type TupleSource struct {
+	// Way is the one that had it: TupleHeader, TupleMapVariable or TupleVariables; "" if none had.
+	Way string
+	// The ways that had a value which is no tuple.
+	WrongHeader, WrongMapVariable, WrongVariables bool
+}
+
 // FindTuple asks the gateway for the call's tuple: in the given way first (Options.Tuple), then in each of the later
-// ones that cost more. It returns the way that had it.
-func FindTuple(g Gateway, way string) (t Tuple, found string, err error) {
-	err = fmt.Errorf("%w: the gateway names none", ErrTuple)
+// ones that cost more.
+func FindTuple(g Gateway, way string) (t Tuple, from TupleSource, err error) {
 	if way == TupleHeader {
 		if text := g.Header(TupleHeaderName); text != "" {
 			if t, err = ParseTuple(text); err == nil {
-				return t, TupleHeader, nil
+				from.Way = TupleHeader
+				return t, from, nil
 			}
+			from.WrongHeader = true
 		}
 	}
 	if way != TupleVariables {
 		if text := g.Var(TupleVariableName); text != "" {
 			if t, err = ParseTuple(text); err == nil {
-				return t, TupleMapVariable, nil
+				from.Way = TupleMapVariable
+				return t, from, nil
 			}
+			from.WrongMapVariable = true
 		}
 	}
-	values := make([]string, 0, len(tupleVariables()))
-	for _, name := range tupleVariables() {
-		value := g.Var(name)
-		if value == "" {
-			return Tuple{}, "", err
+	names := tupleVariables()
+	values := g.Vars(names)
+	if len(values) != len(names) || slices.Contains(values, "") {
+		if err == nil {
+			err = fmt.Errorf("%w: the gateway names none", ErrTuple)
 		}
-		values = append(values, value)
+		return Tuple{}, from, err
 	}
 	if t, err = ParseTuple(strings.Join(values, " ")); err != nil {
-		return Tuple{}, "", err
+		from.WrongVariables = true
+		return Tuple{}, from, err
 	}
-	return t, TupleVariables, nil
+	from.Way = TupleVariables
+	return t, from, nil
 }
 
 // maxTupleText is the length of the longest text that can be a tuple: two addresses, two ports, three 64-bit numbers.

@@ -137,6 +137,17 @@ func (g *fakeGateway) Var(name string) string {
 	return g.vars[name]
 }
 
+// Vars asks in turn until one has no value.
+func (g *fakeGateway) Vars(names []string) []string {
+	var values []string
+	for _, name := range names {
+		if values = append(values, g.Var(name)); values[len(values)-1] == "" {
+			break
+		}
+	}
+	return values
+}
+
 func singleVariables() map[string]string {
 	return map[string]string{
 		"realip_remote_addr": "192.0.2.7", "realip_remote_port": "50123", "server_addr": "10.0.0.1",
@@ -182,9 +193,12 @@ func TestFindTuple(t *testing.T) {
 		},
 	} {
 		g := &fakeGateway{headers: c.headers, vars: c.vars}
-		got, found, err := correlator.FindTuple(g, c.way)
-		if err != nil || got != wantTuple() || found != c.found || !slices.Equal(g.asked, c.asked) {
-			t.Errorf("%s: got %+v by %q, %v\nasked %v\n want %v", c.name, got, found, err, g.asked, c.asked)
+		got, from, err := correlator.FindTuple(g, c.way)
+		want := correlator.TupleSource{
+			Way: c.found, WrongHeader: c.headers["X-Packet-Tuple"] == "forged", WrongMapVariable: c.vars["packet_tuple"] == "      ",
+		}
+		if err != nil || got != wantTuple() || from != want || !slices.Equal(g.asked, c.asked) {
+			t.Errorf("%s: got %+v by %+v, %v\nasked %v\n want %v", c.name, got, from, err, g.asked, c.asked)
 		}
 	}
 }
@@ -220,12 +234,45 @@ func TestFindNoTuple(t *testing.T) {
 		},
 	} {
 		g := &fakeGateway{headers: c.headers, vars: c.vars}
-		got, found, err := correlator.FindTuple(g, correlator.TupleHeader)
-		if !errors.Is(err, correlator.ErrTuple) || !strings.Contains(err.Error(), c.want) || got != (correlator.Tuple{}) || found != "" {
-			t.Errorf("%s: got %+v by %q, %v", c.name, got, found, err)
+		got, from, err := correlator.FindTuple(g, correlator.TupleHeader)
+		want := correlator.TupleSource{WrongHeader: c.headers != nil, WrongVariables: len(c.vars) == len(askSingles)}
+		if !errors.Is(err, correlator.ErrTuple) || !strings.Contains(err.Error(), c.want) || got != (correlator.Tuple{}) || from != want {
+			t.Errorf("%s: got %+v by %+v, %v", c.name, got, from, err)
 		}
 		if !slices.Equal(g.asked, c.asked) {
 			t.Errorf("%s: asked %v, want %v", c.name, g.asked, c.asked)
+		}
+	}
+}
+
+// oneGo is a gateway that answers several variables at once.
+type oneGo struct {
+	fakeGateway
+	values []string
+}
+
+func (g *oneGo) Vars(names []string) []string {
+	g.asked = append(g.asked, strings.Join(names, "+"))
+	return g.values
+}
+
+func TestFindTupleInOneGo(t *testing.T) {
+	all := strings.Fields(tupleText)
+	for name, c := range map[string]struct {
+		values []string
+		want   correlator.TupleSource
+	}{
+		"all":          {all, correlator.TupleSource{Way: "variables"}},
+		"none":         {nil, correlator.TupleSource{}},
+		"one missing":  {slices.Concat(all[:2], []string{""}, all[3:]), correlator.TupleSource{}},
+		"too few":      {all[:6], correlator.TupleSource{}},
+		"too many":     {append(slices.Clone(all), "1"), correlator.TupleSource{}},
+		"one is wrong": {slices.Concat(all[:6], []string{"x"}), correlator.TupleSource{WrongVariables: true}},
+	} {
+		g := &oneGo{values: c.values}
+		got, from, err := correlator.FindTuple(g, correlator.TupleVariables)
+		if (err == nil) != (got == wantTuple()) || from != c.want || !slices.Equal(g.asked, []string{strings.Join(askSingles, "+")}) {
+			t.Errorf("%s: got %+v by %+v, %v, asked %v", name, got, from, err, g.asked)
 		}
 	}
 }

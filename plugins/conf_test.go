@@ -1,13 +1,16 @@
 package plugins_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"fivetuple/plugins"
 )
 
 const wrong = "wrong plugin configuration: "
 
-// TestWrongConf: a configuration that is wrong is logged once, with what is wrong, and every call says so.
+// TestWrongConf: a configuration that is wrong carries what is wrong, for the server to log, and every call says so.
 func TestWrongConf(t *testing.T) {
 	const (
 		keys   = " is not a key; keys are headers, expose, prefix, format"
@@ -64,13 +67,19 @@ func checkWrongConf(t *testing.T, text, want string) {
 	if err != nil {
 		t.Errorf("%.80s: %v: the library would skip the plugin", text, err)
 	}
-	if len(log.lines) != 1 || log.lines[0]["error"] != wrong+want || log.lines[0]["level"] != "error" {
-		t.Errorf("%.80s: logged\n%v, want\n%s", text, log.lines, wrong+want)
+	if got := confError(conf); got == nil || got.Error() != wrong+want || !errors.Is(got, plugins.ErrConf) {
+		t.Errorf("%.80s: carries\n%v, want\n%s", text, got, wrong+want)
+	}
+	if len(log.lines) != 0 { // the server does, and knows the route
+		t.Errorf("%.80s: logged %v", text, log.lines)
 	}
 	r := newRequest(tupleField(), "X-Packet: forged")
 	p.RequestFilter(conf, nil, r)
 	checkFields(t, text, owned(r.header.Header), map[string]string{"x-packet-match": "none;reason=config"})
 }
+
+// confError returns the error that a configuration carries, as a server asks for it.
+func confError(conf any) error { return conf.(interface{ ConfError() error }).ConfError() }
 
 // TestHugeConf: a message is short, however long what it complains of.
 func TestHugeConf(t *testing.T) {
@@ -79,28 +88,28 @@ func TestHugeConf(t *testing.T) {
 		huge, `{"` + huge + `":1}`, `{"headers":["` + huge + `"]}`, `{"expose":"` + huge + `"}`, `{"prefix":"` + huge + `"}`,
 		`{"headers":` + strings.Repeat("[", 1<<20) + `}`, `{} ` + huge,
 	} {
-		p, log := newInsight(t, newWire())
-		_, err := p.ParseConf([]byte(text))
-		if err != nil || len(log.lines) != 1 || len(log.lines[0]["error"]) > 400 {
-			t.Errorf("%.40s...: %v, logged %d lines", text, err, len(log.lines))
+		p, _ := newInsight(t, newWire())
+		conf, err := p.ParseConf([]byte(text))
+		if carried := confError(conf); err != nil || carried == nil || len(carried.Error()) > 400 {
+			t.Errorf("%.40s...: %v, carries %.500v", text, err, carried)
 		}
 	}
 }
 
-// FuzzParseConf: whatever a configuration is, it is taken, or logged and told on every call; a right one tells its match.
+// FuzzParseConf: whatever a configuration is, it is taken, or carries an error that is told on every call; a right one tells its match.
 func FuzzParseConf(f *testing.F) {
 	f.Add(`{"headers":["match","latency","size","flow"],"expose":"both","prefix":"x-net-","format":"dictionary"}`)
 	f.Add(`{"headers":["match"]} x`)
 	f.Fuzz(func(t *testing.T, text string) {
-		p, log := newInsight(t, newWire())
+		p, _ := newInsight(t, newWire())
 		conf, err := p.ParseConf([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r := newRequest(tupleField())
 		p.RequestFilter(conf, nil, r)
-		if failed := len(log.lines) > 0; failed != (r.header.Get("X-Packet-Match") == "none;reason=config") {
-			t.Fatalf("%q: logged %v, headers %v", text, log.lines, r.header)
+		if failed := confError(conf) != nil; failed != (r.header.Get("X-Packet-Match") == "none;reason=config") {
+			t.Fatalf("%q: carries %v, headers %v", text, confError(conf), r.header)
 		}
 	})
 }

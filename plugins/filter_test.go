@@ -138,7 +138,7 @@ func TestShippedRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, log := newInsight(t, newWire())
+	p, _ := newInsight(t, newWire())
 	n := 0
 	for _, route := range routes {
 		for _, c := range route.PluginConfs() {
@@ -147,8 +147,8 @@ func TestShippedRoutes(t *testing.T) {
 				t.Errorf("route %s: there is no plugin %s", route.ID, c.Name)
 			}
 			parsed, err := p.ParseConf([]byte(c.Value))
-			if err != nil || len(log.lines) > 0 {
-				t.Errorf("route %s: %v, %v", route.ID, err, log.lines)
+			if wrong := confError(parsed); err != nil || wrong != nil {
+				t.Errorf("route %s: %v, %v", route.ID, err, wrong)
 			}
 			r := newRequest(tupleField())
 			p.RequestFilter(parsed, nil, r)

@@ -20,9 +20,12 @@ const (
 	groupAnomaly = "anomaly" // not there yet
 )
 
+// groupCount is how many groups there are.
+const groupCount = 5
+
 // ownedGroups returns every group of which a header can come, in the order in which they are written.
-func ownedGroups() []string {
-	return []string{groupMatch, groupLatency, groupSize, groupAnomaly, groupFlow}
+func ownedGroups() [groupCount]string {
+	return [...]string{groupMatch, groupLatency, groupSize, groupAnomaly, groupFlow}
 }
 
 // Values of insightConf.expose and insightConf.format.
@@ -50,16 +53,18 @@ var errForeignConf = fmt.Errorf("%w: not made by this plugin", ErrConf)
 //	{"headers": ["match","latency","size","flow"], "expose": "upstream"|"client"|"both",
 //	 "prefix": "x-packet-", "format": "headers"|"dictionary"}
 type insightConf struct {
-	headers []string
-	expose  string
-	prefix  string // lower case, ends with "-"
-	format  string
-	err     error // the configuration is wrong: the rest are defaults
+	groups [groupCount]bool // which are wanted, as in ownedGroups
+	expose string
+	prefix string // lower case, ends with "-"
+	format string
+	names  insightNames // made of the prefix
+	err    error        // the configuration is wrong: the rest are defaults
 }
 
 func (c insightConf) withDefaults() insightConf {
-	c.headers = []string{groupMatch, groupLatency, groupSize}
+	c.want(groupMatch, groupLatency, groupSize)
 	c.expose, c.prefix, c.format = exposeUpstream, defaultPrefix, formatHeaders
+	c.names = newInsightNames(c.prefix)
 	return c
 }
 
@@ -122,14 +127,28 @@ func (c *insightConf) setHeaders(value json.RawMessage) error {
 		switch {
 		case group == groupAnomaly:
 			return fmt.Errorf("headers[%d]: %q is not there yet", i, group)
-		case !slices.Contains(ownedGroups(), group):
+		case groupIndex(group) < 0:
 			return fmt.Errorf("headers[%d]: %s is not one of match, latency, size, flow", i, quote([]byte(group)))
 		case slices.Contains(groups[:i], group):
 			return fmt.Errorf("headers[%d]: %q is there twice", i, group)
 		}
 	}
-	c.headers = groups
+	c.want(groups...)
 	return nil
+}
+
+// want takes the groups in place of those before.
+func (c *insightConf) want(groups ...string) {
+	c.groups = [groupCount]bool{}
+	for _, group := range groups {
+		c.groups[groupIndex(group)] = true
+	}
+}
+
+// groupIndex returns the group's place in ownedGroups; -1 if it is none.
+func groupIndex(group string) int {
+	all := ownedGroups()
+	return slices.Index(all[:], group)
 }
 
 func (c *insightConf) setPrefix(value json.RawMessage) error {
@@ -143,7 +162,7 @@ func (c *insightConf) setPrefix(value json.RawMessage) error {
 		return fmt.Errorf(`prefix: %s is not 2..%d of a-z, 0-9 and "-" that begin with none and end with "-"`,
 			quote([]byte(prefix)), maxPrefixLength)
 	}
-	c.prefix = prefix
+	c.prefix, c.names = prefix, newInsightNames(prefix)
 	return nil
 }
 

@@ -1,184 +1,261 @@
 package plugins
 
 import (
+	"net/textproto"
 	"slices"
 	"strings"
 
 	pkghttp "github.com/apache/apisix-go-plugin-runner/pkg/http"
-	"github.com/dunglas/httpsfv"
 
 	"fivetuple/correlator"
 )
 
-// insightHeaders writes what is known of a call as Structured Fields (RFC 9651).
+// insightHeaders writes what is known of a call, and removes what the client sent under the names of that. It is used
+// again for other calls: only the strings that it sets are made anew, all in one.
 type insightHeaders struct {
 	conf      *insightConf
 	result    *correlator.Result
+	cleared   bool // the gateway has cleared what the client sent under our names
 	truncated bool // the gateway sent only the first headers: the client's own may pass by unseen
+
+	header pkghttp.Header
+	seen   func(name, value []byte) bool // takes a header that came; made once
+	out    structured
+	spans  []span
 }
 
-// write sets the headers, and removes what the client sent under their names.
+func (h *insightHeaders) init() {
+	h.seen = func(name, _ []byte) bool {
+		switch {
+		case equal(name, correlator.TupleHeaderName): // on every call: no text is made of it
+			h.header.Del(correlator.TupleHeaderName)
+		case isOwned(h.conf, name):
+			h.header.Del(string(name))
+		}
+		return true
+	}
+}
+
+// span is where a header's value lies in the buffer.
+type span struct {
+	name     string
+	from, to int
+}
+
+// insightNames are the names of a route's headers, canonical, made once with its configuration.
+type insightNames struct {
+	groups     [groupCount]string
+	dictionary string
+}
+
+func newInsightNames(prefix string) insightNames {
+	n := insightNames{dictionary: textproto.CanonicalMIMEHeaderKey(strings.TrimSuffix(prefix, "-"))}
+	for i, group := range ownedGroups() {
+		n.groups[i] = textproto.CanonicalMIMEHeaderKey(prefix + group)
+	}
+	return n
+}
+
+// write sets the headers, and deletes those of our names that have no value.
 func (h *insightHeaders) write(r pkghttp.Request) {
-	values := h.values()
 	header := r.Header()
+	h.removeSeen(header)
+	h.build()
+	text := string(h.out.buf)
+	for _, s := range h.spans {
+		if h.conf.toUpstream() {
+			header.Set(s.name, text[s.from:s.to])
+		}
+		if h.conf.toClient() {
+			r.RespHeader().Set(s.name, text[s.from:s.to])
+		}
+	}
+	if !h.cleared {
+		h.deleteOthers(header)
+	}
+}
+
+// removeSeen deletes every header that has one of our names in any spelling.
+func (h *insightHeaders) removeSeen(header pkghttp.Header) {
+	if all, ok := header.(allHeaders); ok {
+		h.header = header
+		all.All(h.seen)
+		h.header = nil
+		return
+	}
 	for name := range header.View() {
-		if h.isOwned(name) {
+		if isOwned(h.conf, name) {
 			header.Del(name)
 		}
 	}
-	for _, name := range h.names() {
-		value, sent := values[name]
-		switch {
-		case sent && h.conf.toUpstream():
-			header.Set(name, value)
-		case h.truncated:
-			// The library sends a deletion only for a header that it saw; an empty value overwrites unseen ones.
-			header.Set(name, "")
+}
+
+// deleteOthers deletes our names without a value also where they were not seen: the gateway sends only the first 100.
+func (h *insightHeaders) deleteOthers(header pkghttp.Header) {
+	for _, name := range h.conf.names.groups {
+		if !h.has(name) {
+			header.Del(name)
 		}
-		if sent && h.conf.toClient() {
-			r.RespHeader().Set(name, value)
-		}
+	}
+	if name := h.conf.names.dictionary; ownsDictionary(h.conf) && !h.has(name) {
+		header.Del(name)
 	}
 }
 
-// names returns every name that a header of ours can have.
-func (h *insightHeaders) names() []string {
-	var names []string
-	if h.ownsDictionary() {
-		names = append(names, h.dictionaryName())
-	}
-	for _, group := range ownedGroups() {
-		names = append(names, h.conf.prefix+group)
-	}
-	return names
+// has says whether a header is set for the upstream.
+func (h *insightHeaders) has(name string) bool {
+	return h.conf.toUpstream() && slices.ContainsFunc(h.spans, func(s span) bool { return s.name == name })
 }
-
-func (h *insightHeaders) dictionaryName() string { return strings.TrimSuffix(h.conf.prefix, "-") }
 
 // isOwned says whether a request header has one of our names, or reads as one to an upstream that takes "_" for "-". All
 // that begins with the default prefix is ours; of another prefix only what we write, as it may begin others' names.
-func (h *insightHeaders) isOwned(name string) bool {
-	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	group, prefixed := strings.CutPrefix(name, h.conf.prefix)
-	return h.ownsDictionary() && name == h.dictionaryName() || prefixed && slices.Contains(ownedGroups(), group) ||
-		name == strings.TrimSuffix(defaultPrefix, "-") || strings.HasPrefix(name, defaultPrefix)
+func isOwned[T string | []byte](c *insightConf, name T) bool {
+	if hasPrefix(name, defaultPrefix) || equal(name, defaultPrefix[:len(defaultPrefix)-1]) {
+		return true
+	}
+	if c.prefix == defaultPrefix || !hasPrefix(name, c.prefix) && len(name) != len(c.names.dictionary) {
+		return false
+	}
+	if ownsDictionary(c) && equal(name, c.names.dictionary) {
+		return true
+	}
+	for _, owned := range c.names.groups {
+		if equal(name, owned) {
+			return true
+		}
+	}
+	return false
 }
 
 // ownsDictionary says whether the prefix's stem is a name of ours: that of `accept-` is somebody else's.
-func (h *insightHeaders) ownsDictionary() bool {
-	return h.conf.format == formatDictionary || h.conf.prefix == defaultPrefix
+func ownsDictionary(c *insightConf) bool {
+	return c.format == formatDictionary || c.prefix == defaultPrefix
 }
 
-// values returns the header values by name.
-func (h *insightHeaders) values() map[string]string {
-	values := make(map[string]string)
-	dictionary := httpsfv.NewDictionary()
-	for _, group := range ownedGroups() {
-		if !slices.Contains(h.conf.headers, group) {
+// equal compares field names without case, and with "_" as "-".
+func equal[T string | []byte](name T, want string) bool {
+	return len(name) == len(want) && hasPrefix(name, want)
+}
+
+func hasPrefix[T string | []byte](name T, prefix string) bool {
+	if len(name) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if fold(name[i]) != fold(prefix[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func fold(c byte) byte {
+	switch {
+	case c == '_':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// build writes the values of the route's groups.
+func (h *insightHeaders) build() {
+	h.out.reset()
+	h.spans = h.spans[:0]
+	for i, group := range ownedGroups() {
+		if !h.conf.groups[i] || !h.known(group) {
 			continue
 		}
-		item, ok := h.item(group)
-		if !ok {
-			continue
+		from := len(h.out.buf)
+		if h.conf.format == formatDictionary {
+			h.out.member(group)
 		}
-		dictionary.Add(group, item)
+		h.value(group)
 		if h.conf.format == formatHeaders {
-			values[h.conf.prefix+group] = marshal(item)
+			h.spans = append(h.spans, span{h.conf.names.groups[i], from, len(h.out.buf)})
 		}
 	}
 	if h.conf.format == formatDictionary {
-		values[h.dictionaryName()] = marshal(dictionary)
+		h.spans = append(h.spans, span{h.conf.names.dictionary, 0, len(h.out.buf)})
 	}
-	return values
 }
 
-// marshal writes a value that was built here, of types and names that Structured Fields have: it cannot fail.
-func marshal(v httpsfv.StructuredFieldValue) string {
-	text, err := httpsfv.Marshal(v)
-	if err != nil {
-		panic("marshal structured field: " + err.Error())
-	}
-	return text
-}
-
-// item returns the value of a group, and false if there is none for this call.
-func (h *insightHeaders) item(group string) (httpsfv.Item, bool) {
-	res := h.result
+// known says whether there is a value of a group for this call.
+func (h *insightHeaders) known(group string) bool {
 	switch group {
 	case groupMatch:
-		return h.match(), true
+		return true
 	case groupLatency:
-		return latency(res), res.Match != correlator.MatchNone
+		return h.result.Match != correlator.MatchNone
 	case groupSize:
-		return size(res), res.Size.Known
+		return h.result.Size.Known
 	case groupFlow:
-		return httpsfv.NewItem(res.FlowID), res.FlowID != ""
+		return h.result.FlowID != ""
 	}
-	return httpsfv.Item{}, false
+	return false
 }
 
-func (h *insightHeaders) match() httpsfv.Item {
-	res := h.result
-	item := httpsfv.NewItem(httpsfv.Token(res.Match.String()))
-	if res.Number > 0 {
-		item.Params.Add("n", int64(res.Number))
+func (h *insightHeaders) value(group string) {
+	switch group {
+	case groupMatch:
+		h.match()
+	case groupLatency:
+		h.latency()
+	case groupSize:
+		h.size()
+	case groupFlow:
+		h.out.text(h.result.FlowID)
 	}
-	flag(item, "partial", res.Partial)
-	flag(item, "tls", res.TLS)
-	flag(item, "handshake", res.Handshake)
+}
+
+func (h *insightHeaders) match() {
+	res, out := h.result, &h.out
+	out.token(res.Match.String())
+	if res.Number > 0 {
+		out.number("n", uint64(res.Number))
+	}
+	out.flag("partial", res.Partial)
+	out.flag("tls", res.TLS)
+	out.flag("handshake", res.Handshake)
 	if res.Missed > 0 {
-		number(item, "missed", res.Missed)
+		out.number("missed", res.Missed)
 	}
 	if res.LengthUnknown {
-		item.Params.Add("length", httpsfv.Token("unknown"))
+		out.word("length", "unknown")
 	}
-	if res.Reason != "" {
-		item.Params.Add("reason", httpsfv.Token(res.Reason))
-	}
+	out.word("reason", string(res.Reason))
 	if h.truncated {
-		item.Params.Add("headers", httpsfv.Token("truncated"))
+		out.word("headers", "truncated")
 	}
-	return item
 }
 
 // latency is the round trip to the peer in microseconds, or the token `unknown` before there is a sample.
-func latency(res *correlator.Result) httpsfv.Item {
-	item := httpsfv.NewItem(httpsfv.Token("unknown"))
+func (h *insightHeaders) latency() {
+	res, out := h.result, &h.out
 	if res.RTT.Now > 0 {
-		item = httpsfv.NewItem(int64(res.RTT.Now))
-		item.Params.Add("min", int64(res.RTT.Min))
+		out.integer(uint64(res.RTT.Now))
+		out.number("min", uint64(res.RTT.Min))
+	} else {
+		out.token("unknown")
 	}
 	if res.RTT.Handshake > 0 {
-		number(item, "handshake", res.RTT.Handshake)
+		out.number("handshake", res.RTT.Handshake)
 	}
 	if res.Timing.Known {
-		number(item, "recv", res.Timing.Recv)
-		number(item, "wait", res.Timing.Wait)
-	}
-	return item
-}
-
-func size(res *correlator.Result) httpsfv.Item {
-	item := httpsfv.NewItem(integer(res.Size.Bytes))
-	number(item, "packets", uint64(res.Size.Packets))
-	number(item, "payload", res.Size.Payload)
-	if res.Size.Min > 0 {
-		number(item, "min", uint64(res.Size.Min))
-		number(item, "max", uint64(res.Size.Max))
-	}
-	flag(item, "partial", res.Partial)
-	return item
-}
-
-func flag(item httpsfv.Item, name string, set bool) {
-	if set {
-		item.Params.Add(name, true)
+		out.number("recv", res.Timing.Recv)
+		out.number("wait", res.Timing.Wait)
 	}
 }
 
-func number(item httpsfv.Item, name string, n uint64) { item.Params.Add(name, integer(n)) }
-
-// maxInteger is the largest Integer of Structured Fields (RFC 9651, 3.3.1).
-const maxInteger = 999_999_999_999_999
-
-func integer(n uint64) int64 { return int64(min(n, maxInteger)) }
+func (h *insightHeaders) size() {
+	size, out := &h.result.Size, &h.out
+	out.integer(size.Bytes)
+	out.number("packets", uint64(size.Packets))
+	out.number("payload", size.Payload)
+	if size.Min > 0 {
+		out.number("min", uint64(size.Min))
+		out.number("max", uint64(size.Max))
+	}
+	out.flag("partial", h.result.Partial)
+}

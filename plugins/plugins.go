@@ -14,6 +14,7 @@ type Deps struct {
 	Correlator *correlator.Correlator
 	Tuple      string        // where a call's 5-tuple is looked for first: correlator.Options.Tuple
 	Now        func() uint64 // CLOCK_MONOTONIC nanoseconds
+	Counters   *Counters     // what is counted; nil: nobody reads it
 	Log        zerolog.Logger
 }
 

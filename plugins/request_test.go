@@ -29,7 +29,17 @@ type request struct {
 	asked    []string
 }
 
-type header struct{ http.Header }
+// header notes what was deleted, also of what never came.
+type header struct {
+	http.Header
+	deleted map[string]bool
+}
+
+// Del implements pkghttp.Header.
+func (h header) Del(name string) {
+	h.Header.Del(name)
+	h.deleted[http.CanonicalHeaderKey(name)] = true
+}
 
 // View implements pkghttp.Header.
 func (h header) View() http.Header { return h.Header }
@@ -53,7 +63,7 @@ func (r *request) Var(name string) ([]byte, error) {
 
 // newRequest returns a call with header fields, each "name: value".
 func newRequest(fields ...string) *request {
-	r := &request{header: header{http.Header{}}, vars: map[string][]byte{}}
+	r := &request{header: header{http.Header{}, map[string]bool{}}, vars: map[string][]byte{}}
 	for _, field := range fields {
 		name, value, _ := strings.Cut(field, ": ")
 		r.header.Add(name, value)

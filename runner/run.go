@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) newRunCommand() *cobra.Command {
-	var withAgent bool
+	var withAgent, takeOver bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Serve APISIX as its plugin runner",
@@ -31,10 +31,13 @@ func (a *app) newRunCommand() *cobra.Command {
 			if withAgent {
 				return runBoth(cmd.Context(), c, log)
 			}
-			return runRunner(cmd.Context(), c, log)
+			return runRunner(cmd.Context(), c, role{takesOver: takeOver}, log)
 		},
 	}
 	cmd.Flags().BoolVar(&withAgent, "agent", false, "be the agent, too: a quick start on one host")
+	cmd.Flags().BoolVar(&takeOver, "take-over", false, "take the place of the runner that serves the socket, without losing a call;\n"+
+		"start as usual if there is none")
+	cmd.MarkFlagsMutuallyExclusive("agent", "take-over")
 	return cmd
 }
 
@@ -53,14 +56,14 @@ func runBoth(ctx context.Context, c conf.Config, log zerolog.Logger) error {
 		defer stop()
 		agentErr = agent.Run(ctx)
 	})
-	err = runRunner(ctx, c, log)
+	err = runRunner(ctx, c, role{stays: true}, log) // whoever took the runner's place would lose the agent's tables
 	stop()
 	wg.Wait()
 	return errors.Join(err, agentErr)
 }
 
-// runRunner serves until the context ends.
-func runRunner(ctx context.Context, c conf.Config, log zerolog.Logger) error {
+// runRunner serves until the context ends, or another process takes over.
+func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) error {
 	clock, err := bpf.NewClock()
 	if err != nil {
 		return err
@@ -77,7 +80,7 @@ func runRunner(ctx context.Context, c conf.Config, log zerolog.Logger) error {
 		return err
 	}
 	go reader.Run(ctx)
-	return serve(ctx, c.Runner, plugins.All(plugins.Deps{
+	return serve(ctx, c.Runner, r, plugins.All(plugins.Deps{
 		Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Log: log.With().Str("part", "plugins").Logger(),
 	}), log)
 }

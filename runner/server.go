@@ -6,96 +6,91 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
-	librarylog "github.com/apache/apisix-go-plugin-runner/pkg/log"
 	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
-	"github.com/apache/apisix-go-plugin-runner/pkg/runner"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
-	"go.uber.org/zap/zapcore"
 
 	"fivetuple/conf"
+	"fivetuple/runner/server"
+	"fivetuple/runner/switches"
 )
-
-// This file is all that knows of the library's server, which serves for now. The library takes its socket from the
-// environment, and ends on the signals that end the context: it installs its own handler and returns.
 
 const (
 	addressEnv    = "APISIX_LISTEN_ADDRESS"
 	addressPrefix = "unix:"
-
-	// libraryEnd is how long the library may take to remove its socket.
-	libraryEnd = time.Second
+	// lockSuffix names the file beside the socket that holds the next free block of token numbers.
+	lockSuffix = ".tokens"
 )
 
-// errSocket means that there is no socket to serve on.
-var errSocket = errors.New("no socket to serve on")
+var (
+	// errSocket means that there is no socket to serve on.
+	errSocket = errors.New("no socket to serve on")
+	// errTwoWays means that --take-over was given to a process that systemd handed a socket.
+	errTwoWays = errors.New("--take-over has no place under socket activation: restart the unit, which loses no call either")
+)
 
-// serve registers the plugins and serves them until SIGINT or SIGTERM.
-func serve(ctx context.Context, o conf.Runner, all []plugin.Plugin, log zerolog.Logger) error {
-	address, err := listenAddress(o)
+// role is what a process is to others.
+type role struct {
+	takesOver bool // it takes the place of one that serves
+	stays     bool // none may take its place
+}
+
+// serve serves the plugins until the context ends, and for the time of draining after, or until another process takes over.
+func serve(ctx context.Context, o conf.Runner, r role, all []plugin.Plugin, log zerolog.Logger) error {
+	passed, err := server.Activated()
 	if err != nil {
 		return err
 	}
-	librarylog.NewLogger(zapcore.WarnLevel, libraryLog{log})
-	for _, p := range all {
-		if err := plugin.RegisterPlugin(p); err != nil {
-			return fmt.Errorf("register plugin %s: %w", p.Name(), err)
-		}
+	path, err := socketPath(o, passed)
+	if err != nil {
+		return err
 	}
-	if err := os.Setenv(addressEnv, address); err != nil {
-		return fmt.Errorf("set %s: %w", addressEnv, err)
+	numbers, err := server.ReserveNumbers(path+lockSuffix, func(err error) { log.Warn().Err(err).Msg("token numbers") })
+	if err != nil {
+		return err
 	}
-	log.Info().Str("address", address).Msg("runner is ready")
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runner.Run(runner.RunnerConfig{LogLevel: zapcore.WarnLevel, LogOutput: libraryLog{log}})
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
+	off := switches.Follow(o.Switches, log.With().Str("part", "switches").Logger())
+	defer off.Close()
+	srv, err := server.New(server.Options{
+		Plugins: all, OnConfigError: o.OnConfigError, Numbers: numbers.Take, Log: log.With().Str("part", "server").Logger(),
+		Off: off.Off,
+	})
+	if err != nil {
+		return err
 	}
-	// The same signal has ended the library, unless it came before the library listened for it, or the agent of
-	// `run --agent` ended the context.
-	select {
-	case <-done:
-		return nil
-	case <-time.After(libraryEnd):
-		return os.Remove(strings.TrimPrefix(address, addressPrefix))
+	s := newServing(srv, o.Drain, log)
+	if err := s.start(ctx, path, passed, r); err != nil {
+		return err
 	}
+	log.Info().Str("socket", path).Msg("runner is ready")
+	s.notify(daemon.SdNotifyReady)
+	return s.untilEnd(ctx)
 }
 
-// listenAddress returns the address that APISIX gave, or the one of the settings; two different ones are refused.
-func listenAddress(o conf.Runner) (string, error) {
-	address := os.Getenv(addressEnv)
-	if address == "" && o.Socket == "" {
+// socketPath returns the path that APISIX gave, or the one of the settings, or of the socket that systemd handed over; two
+// different ones are refused.
+func socketPath(o conf.Runner, passed *server.Passed) (string, error) {
+	path, from := o.Socket, "runner.socket"
+	if address := os.Getenv(addressEnv); address != "" {
+		given, ok := strings.CutPrefix(address, addressPrefix)
+		if !ok || given == "" {
+			return "", fmt.Errorf("%w: %s=%q is not unix:PATH", errSocket, addressEnv, address)
+		}
+		if path != "" && path != given {
+			return "", fmt.Errorf("%w: %s=%q and runner.socket: %q differ", errSocket, addressEnv, address, path)
+		}
+		path, from = given, addressEnv
+	}
+	if passed != nil && passed.Socket != nil {
+		handed := passed.Socket.Path()
+		if path != "" && path != handed {
+			return "", fmt.Errorf("%w: %s says %q, and systemd handed over %q", errSocket, from, path, handed)
+		}
+		path = handed
+	}
+	if path == "" {
 		return "", fmt.Errorf("%w: APISIX sets %s=unix:PATH; without it, name one by the setting runner.socket", errSocket, addressEnv)
 	}
-	if address == "" {
-		return addressPrefix + o.Socket, nil
-	}
-	path, ok := strings.CutPrefix(address, addressPrefix)
-	if !ok || path == "" {
-		return "", fmt.Errorf("%w: %s=%q is not unix:PATH", errSocket, addressEnv, address)
-	}
-	if o.Socket != "" && o.Socket != path {
-		return "", fmt.Errorf("%w: %s=%q and runner.socket: %q differ", errSocket, addressEnv, address, o.Socket)
-	}
-	return address, nil
+	return path, nil
 }
-
-// libraryLog puts the library's lines, which are JSON of its own, into ours.
-type libraryLog struct {
-	log zerolog.Logger
-}
-
-// Write implements io.Writer.
-func (l libraryLog) Write(line []byte) (int, error) {
-	l.log.Info().Str("part", "library").Msg(strings.TrimSpace(string(line)))
-	return len(line), nil
-}
-
-// Sync implements zapcore.WriteSyncer.
-func (libraryLog) Sync() error { return nil }

@@ -40,7 +40,7 @@ func (s *Stack) writeFiles() error {
 			"pins":       map[string]any{"path": s.Pins(), "group": strconv.Itoa(nobody)},
 			"on_exit":    "remove",
 		},
-		"runner": map[string]any{"socket": s.socket()},
+		"runner": map[string]any{"socket": s.socket(), "drain": "0s", "switches": s.path("switches.yaml")},
 	}
 	if s.options.Tuple != "" {
 		settings["correlator"] = map[string]any{"tuple": s.options.Tuple}
@@ -65,7 +65,8 @@ func (s *Stack) gatewayConfig() ([]byte, error) {
 	return yaml.Marshal(config)
 }
 
-// routes returns the gateway's routes: with the plugin, with it in the other format, and without.
+// routes returns the gateway's routes: with the plugin, with it in the other format, wrongly configured, with a plugin
+// that only the benchmarks have, and without.
 func routes() []byte {
 	upstream := net.JoinHostPort(lab.UpstreamIPv4, strconv.Itoa(upstreamPort))
 	return fmt.Appendf(nil, `routes:
@@ -86,6 +87,18 @@ func routes() []byte {
     plugins:
       ext-plugin-pre-req:
         conf: [{name: packet-insight, value: '{"header":["match"]}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: full
+    uri: /full/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{"headers":["match","latency","size","flow"]}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: nothing
+    uri: /nothing/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: nothing, value: '{}'}]
     upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
   - id: plain
     uri: /plain/*

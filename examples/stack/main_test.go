@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 }
 
 // start returns a running stack, and a context that ends with the test.
-func start(t *testing.T, o stack.Options) (context.Context, *stack.Stack) {
+func start(t testing.TB, o stack.Options) (context.Context, *stack.Stack) {
 	t.Helper()
 	if missing := lab.Missing(); len(missing) > 0 {
 		skip(t, strings.Join(missing, "; "))
@@ -64,7 +64,7 @@ func start(t *testing.T, o stack.Options) (context.Context, *stack.Stack) {
 }
 
 // skip skips a test, where that is allowed.
-func skip(t *testing.T, why string) {
+func skip(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("FIVETUPLE_NO_SKIP") == "1" {
 		t.Fatal("a skip is a failure here: ", why)
@@ -72,7 +72,7 @@ func skip(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-func dial(ctx context.Context, t *testing.T, s *stack.Stack, address string) *stack.Client {
+func dial(ctx context.Context, t testing.TB, s *stack.Stack, address string) *stack.Client {
 	t.Helper()
 	c, err := s.Dial(ctx, address)
 	if err != nil {

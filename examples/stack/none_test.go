@@ -81,6 +81,12 @@ func TestNoneWithAWrongConfiguration(t *testing.T) {
 	wantMatch(t, in, "none;reason=config")
 }
 
+func TestNoneWithAnUnknownPlugin(t *testing.T) {
+	ctx, s := start(t, stack.Options{})
+	in, _ := do(t, dial(ctx, t, s, lab.GatewayFrontIPv4), stack.Get("/nothing/1", 0))
+	wantMatch(t, in, "none;reason=config")
+}
+
 func is(match string) func(stack.Insight) bool {
 	return func(in stack.Insight) bool { return in.MatchRaw == match }
 }

@@ -32,10 +32,14 @@ type Options struct {
 	Tuple string
 	// NoAgent leaves the agent out.
 	NoAgent bool
+	// NoRunner leaves the runner out: somebody else serves Socket.
+	NoRunner bool
 	// TLS serves TLS on TLSPort, too.
 	TLS *tls.Config
-	// Log gets what the agent and the runner log; nil discards it.
+	// Log gets what the agent and the runner log; nil discards it. A file is handed to them as it is.
 	Log io.Writer
+	// RunnerFiles is how many files the runner may have open; 0 is the system's limit.
+	RunnerFiles int
 }
 
 // Ports of the gateway and of the upstream.
@@ -92,8 +96,10 @@ func (s *Stack) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := s.StartRunner(ctx); err != nil {
-		return err
+	if !s.options.NoRunner {
+		if err := s.StartRunner(ctx); err != nil {
+			return err
+		}
 	}
 	if s.ups, err = startUpstream(ctx, s.Lab.Upstream); err != nil {
 		return err
@@ -121,8 +127,14 @@ func (s *Stack) StopAgent() error { return s.agent.stop() }
 func (s *Stack) KillAgent() error { return s.agent.kill() }
 
 // StartRunner starts the runner, as nobody, and waits for its socket.
-func (s *Stack) StartRunner(ctx context.Context) (err error) {
-	cmd := exec.Command(s.options.Binary, "run", "--config", s.path(settingsFile))
+func (s *Stack) StartRunner(ctx context.Context, flags ...string) (err error) {
+	cmd := exec.Command(s.options.Binary, append([]string{"run", "--config", s.path(settingsFile)}, flags...)...)
+	if s.options.RunnerFiles > 0 {
+		cmd = exec.Command("/bin/sh", append([]string{
+			"-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, s.options.RunnerFiles),
+			s.options.Binary,
+		}, cmd.Args[1:]...)...)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	if s.runner, err = startProcess(cmd, s.options.Log, (*exec.Cmd).Start); err != nil {
 		return err
@@ -132,6 +144,37 @@ func (s *Stack) StartRunner(ctx context.Context) (err error) {
 		return err == nil && c.Close() == nil
 	})
 }
+
+// StopRunner ends the runner by SIGTERM, and says how it ended.
+func (s *Stack) StopRunner() error { return s.runner.stop() }
+
+// KillRunner kills the runner.
+func (s *Stack) KillRunner() error { return s.runner.kill() }
+
+// TakeOver starts a runner that takes the place of the one that serves, and waits until that one has ended.
+func (s *Stack) TakeOver(ctx context.Context) error {
+	old := s.runner
+	if err := s.StartRunner(ctx, "--take-over"); err != nil {
+		return err
+	}
+	select {
+	case <-old.done:
+		return old.err
+	case <-ctx.Done():
+		return fmt.Errorf("the runner before has not ended: %w", ctx.Err())
+	}
+}
+
+// RestartGateway ends the gateway and starts it again, with the same configuration and no memory.
+func (s *Stack) RestartGateway(ctx context.Context) error {
+	if err := s.gateway.Close(); err != nil {
+		return err
+	}
+	return s.startGateway(ctx)
+}
+
+// Socket returns the path of the runner's socket.
+func (s *Stack) Socket() string { return s.socket() }
 
 // RunnerPID returns the runner's process number.
 func (s *Stack) RunnerPID() int { return s.runner.cmd.Process.Pid }
@@ -201,6 +244,9 @@ type process struct {
 func startProcess(cmd *exec.Cmd, log io.Writer, start func(*exec.Cmd) error) (*process, error) {
 	p := &process{cmd: cmd, log: &tail{w: log}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.log, p.log
+	if file, ok := log.(*os.File); ok {
+		cmd.Stdout, cmd.Stderr = file, file
+	}
 	if err := start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
 	}

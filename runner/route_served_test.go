@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/api7/ext-plugin-proto/go/A6"
+	"github.com/api7/ext-plugin-proto/go/A6/HTTPReqCall"
+	"github.com/api7/ext-plugin-proto/go/A6/PrepareConf"
+	flatbuffers "github.com/google/flatbuffers/go"
+)
+
+// TestRouteOfARunner: `fivetuple route` switches what `fivetuple run` serves. A route with a wrong configuration is
+// refused, unless it is off.
+func TestRouteOfARunner(t *testing.T) {
+	dir := t.TempDir()
+	socket, file, config := filepath.Join(dir, "s"), filepath.Join(dir, "switches.yaml"), filepath.Join(dir, "fivetuple.yaml")
+	err := os.WriteFile(config, fmt.Appendf(nil, "runner: {socket: %s, switches: %s, drain: 0s, on_config_error: refuse}\n"+
+		"agent: {pins: {path: %s}}\nlog: {level: error}\n", socket, file, filepath.Join(dir, "pins")), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(addressEnv, "")
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		root := newRootCommand()
+		root.SetArgs([]string{"--config", config, "run"})
+		root.SetErr(io.Discard) // the wrong configuration is logged
+		ended <- root.ExecuteContext(ctx)
+	}()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	conn := dialRunner(t, socket)
+	defer func() { _ = conn.Close() }()
+	token := prepareWrong(t, conn, "route#orders#ext-plugin-pre-req#1")
+	for _, c := range []struct {
+		to      string
+		refused bool
+	}{{"off", false}, {"on", true}, {"off", false}} {
+		if _, _, err := routeCommand(t, file, "orders", c.to); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		for isRefused(t, conn, token) != c.refused {
+			if time.Since(start) > time.Second {
+				t.Fatalf("%s: not in force after a second", c.to)
+			}
+		}
+	}
+}
+
+// dialRunner connects when the runner listens.
+func dialRunner(t *testing.T, socket string) net.Conn {
+	t.Helper()
+	for start := time.Now(); ; {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
+			return conn
+		}
+		if time.Since(start) > 10*time.Second {
+			t.Fatal(err)
+		}
+	}
+}
+
+// frameTrip sends a frame and returns the payload of the answer, which is of the same type.
+func frameTrip(t *testing.T, conn net.Conn, kind byte, payload []byte) []byte {
+	t.Helper()
+	frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload)))
+	frame[0] = kind
+	_, err := conn.Write(append(frame, payload...))
+	var head [4]byte
+	_, err2 := io.ReadFull(conn, head[:])
+	got := head[0]
+	head[0] = 0
+	answer := make([]byte, binary.BigEndian.Uint32(head[:]))
+	_, err3 := io.ReadFull(conn, answer)
+	if err := errors.Join(err, err2, err3); err != nil || got != kind {
+		t.Fatalf("a frame of type %d answers one of %d: %v", got, kind, err)
+	}
+	return answer
+}
+
+// prepareWrong returns the token of a wrong configuration of packet-insight.
+func prepareWrong(t *testing.T, conn net.Conn, key string) uint32 {
+	t.Helper()
+	b := flatbuffers.NewBuilder(256)
+	name, value, text := b.CreateString("packet-insight"), b.CreateString(`{"expose":"nobody"}`), b.CreateString(key)
+	A6.TextEntryStart(b)
+	A6.TextEntryAddName(b, name)
+	A6.TextEntryAddValue(b, value)
+	entry := A6.TextEntryEnd(b)
+	PrepareConf.ReqStartConfVector(b, 1)
+	b.PrependUOffsetT(entry)
+	conf := b.EndVector(1)
+	PrepareConf.ReqStart(b)
+	PrepareConf.ReqAddKey(b, text)
+	PrepareConf.ReqAddConf(b, conf)
+	b.Finish(PrepareConf.ReqEnd(b))
+	return PrepareConf.GetRootAsResp(frameTrip(t, conn, 1, b.FinishedBytes()), 0).ConfToken()
+}
+
+// isRefused says whether the runner answers a call itself; else it wants it to change nothing.
+func isRefused(t *testing.T, conn net.Conn, token uint32) bool {
+	t.Helper()
+	b := flatbuffers.NewBuilder(256)
+	path := b.CreateString("/")
+	HTTPReqCall.ReqStart(b)
+	HTTPReqCall.ReqAddId(b, 1)
+	HTTPReqCall.ReqAddConfToken(b, token)
+	HTTPReqCall.ReqAddPath(b, path)
+	b.Finish(HTTPReqCall.ReqEnd(b))
+	resp := HTTPReqCall.GetRootAsResp(frameTrip(t, conn, 2, b.FinishedBytes()), 0)
+	switch resp.ActionType() {
+	case HTTPReqCall.ActionStop:
+		return true
+	case HTTPReqCall.ActionNONE:
+		return false
+	case HTTPReqCall.ActionRewrite:
+		var table flatbuffers.Table
+		var rewrite HTTPReqCall.Rewrite
+		resp.Action(&table)
+		rewrite.Init(table.Bytes, table.Pos)
+		if rewrite.HeadersLength()+rewrite.ArgsLength()+rewrite.RespHeadersLength() > 0 || rewrite.Path() != nil {
+			t.Fatal("a call was changed")
+		}
+	}
+	return false
+}

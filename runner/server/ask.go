@@ -1,0 +1,96 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/apache/apisix-go-plugin-runner/pkg/common"
+	ei "github.com/api7/ext-plugin-proto/go/A6/ExtraInfo"
+	flatbuffers "github.com/google/flatbuffers/go"
+)
+
+// body is one of the bodies that the gateway can be asked for.
+type body struct {
+	kind  ei.Info
+	start func(*flatbuffers.Builder)
+	end   func(*flatbuffers.Builder) flatbuffers.UOffsetT
+}
+
+var (
+	requestBody  = body{ei.InfoReqBody, ei.ReqBodyStart, ei.ReqBodyEnd}    //nolint:gochecknoglobals // a constant, but for its functions
+	responseBody = body{ei.InfoRespBody, ei.RespBodyStart, ei.RespBodyEnd} //nolint:gochecknoglobals // as above
+)
+
+// askVar asks for a variable; nil if it is not set. The gateway's connection is unusable after an error.
+func (s *session) askVar(name string) ([]byte, error) {
+	s.sendQuestion(ei.InfoVar, questionVar(&s.questions, name))
+	return s.answer()
+}
+
+// askVars asks for variables in one write; the gateway answers in order.
+func (s *session) askVars(names []string) ([][]byte, error) {
+	var all []byte
+	for _, name := range names {
+		b := flatbuffers.NewBuilder(64)
+		finishQuestion(b, ei.InfoVar, questionVar(b, name))
+		all = append(all, framed(b, kindExtraInfo)...)
+	}
+	s.write(all)
+	values := make([][]byte, 0, len(names))
+	for range names {
+		value, err := s.answer()
+		if err != nil {
+			return values, err
+		}
+		values = append(values, value)
+	}
+	return values, nil
+}
+
+// askBody asks for a body; nil if there is none.
+func (s *session) askBody(b body) ([]byte, error) {
+	s.questions.Reset()
+	b.start(&s.questions)
+	s.sendQuestion(b.kind, b.end(&s.questions))
+	return s.answer()
+}
+
+func questionVar(b *flatbuffers.Builder, name string) flatbuffers.UOffsetT {
+	b.Reset()
+	text := b.CreateString(name)
+	ei.VarStart(b)
+	ei.VarAddName(b, text)
+	return ei.VarEnd(b)
+}
+
+func finishQuestion(b *flatbuffers.Builder, k ei.Info, info flatbuffers.UOffsetT) {
+	ei.ReqStart(b)
+	ei.ReqAddInfoType(b, k)
+	ei.ReqAddInfo(b, info)
+	b.Finish(ei.ReqEnd(b))
+}
+
+func (s *session) sendQuestion(k ei.Info, info flatbuffers.UOffsetT) {
+	finishQuestion(&s.questions, k, info)
+	s.write(framed(&s.questions, kindExtraInfo))
+}
+
+// answer reads one. It is a buffer of its own: the call's frame is still in use.
+func (s *session) answer() ([]byte, error) {
+	if s.broken != nil {
+		return nil, common.ErrConnClosed
+	}
+	s.deadline()
+	k, payload, err := readFrame(s.in, nil)
+	if err == nil && k != kindExtraInfo {
+		err = fmt.Errorf("%w: %v in answer to a question", errMalformed, k)
+	}
+	var result []byte
+	if err == nil {
+		result, err = decodeAnswer(payload)
+	}
+	if err != nil {
+		s.broken = err
+		return nil, common.ErrConnClosed
+	}
+	return result, nil
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
+)
+
+var (
+	// errToken means that a call came with a token that does not hold, or no longer.
+	errToken = errors.New("token is not known")
+	// errPanic means that a plugin panicked.
+	errPanic = errors.New("plugin panicked")
+)
+
+// requestCall runs a call's plugins in the request phases and builds the answer.
+func (s *session) requestCall(payload []byte) error {
+	r, w := &s.request, &s.writer
+	if err := r.decode(payload); err != nil {
+		return err
+	}
+	rules := s.server.tokens.find(r.token)
+	if rules == nil {
+		return fmt.Errorf("%w: %d", errToken, r.token)
+	}
+	s.server.stats.Calls.Add(1)
+	r.route, r.started = rules.route, time.Now()
+	if !s.server.isOff(rules.route) {
+		if err := s.runRequest(rules, r, w); err != nil {
+			return err
+		}
+	}
+	s.out.reset()
+	if w.answered() {
+		s.out.stop(r.id, w)
+	} else {
+		s.out.rewrite(r.id, r)
+	}
+	return s.broken
+}
+
+func (s *session) runRequest(rules *rules, r *request, w *writer) error {
+	if rules.err != nil && s.server.onConfigError == ConfigErrorRefuse {
+		refuse(w)
+		return nil
+	}
+	for _, step := range rules.steps {
+		if step.plugin == nil {
+			mark(r)
+			continue
+		}
+		if err := s.guard(step.plugin, func() { step.plugin.RequestFilter(step.conf, w, r) }); err != nil {
+			return err
+		}
+		if w.answered() || s.broken != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// responseCall runs a call's plugins in the response phase and builds the answer.
+func (s *session) responseCall(payload []byte) error {
+	r := &s.response
+	if err := r.decode(payload); err != nil {
+		return err
+	}
+	rules := s.server.tokens.find(r.token)
+	if rules == nil {
+		return fmt.Errorf("%w: %d", errToken, r.token)
+	}
+	s.server.stats.Calls.Add(1)
+	r.route = rules.route
+	if !s.server.isOff(rules.route) {
+		if err := s.runResponse(rules, r); err != nil {
+			return err
+		}
+	}
+	s.out.reset()
+	s.out.response(r)
+	return s.broken
+}
+
+func (s *session) runResponse(rules *rules, r *response) error {
+	if rules.err != nil && s.server.onConfigError == ConfigErrorRefuse {
+		refuse(r)
+		return nil
+	}
+	for _, step := range rules.steps {
+		if step.plugin == nil {
+			continue // the upstream has been called: there is nothing to mark
+		}
+		if err := s.guard(step.plugin, func() { step.plugin.ResponseFilter(step.conf, r) }); err != nil {
+			return err
+		}
+		if r.wrote || r.newStatus != 0 || s.broken != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// guard runs a plugin, and makes a panic an error: the gateway is told that the call failed, and does with it what the
+// route's allow_degradation says.
+func (s *session) guard(p plugin.Plugin, run func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.server.stats.Panics.Add(1)
+			s.server.log.Error().Str("plugin", p.Name()).Interface("panic", fmt.Sprint(r)).Bytes("stack", debug.Stack()).
+				Msg("plugin panicked")
+			err = fmt.Errorf("%w: %s: %v", errPanic, p.Name(), r)
+		}
+	}()
+	run()
+	return nil
+}

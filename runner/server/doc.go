@@ -1,0 +1,13 @@
+// Package server speaks APISIX's ext-plugin protocol: it answers the gateway's frames by running plugins of the library's
+// contract (github.com/apache/apisix-go-plugin-runner/pkg/plugin) unchanged. The library's own server is not used.
+//
+// # Reading the source
+//
+//   - frame.go: how a message lies on the socket.
+//   - server.go: listener and connections; session.go: what one connection is asked, one frame after the other.
+//   - prepare.go: a route's configuration becomes a token; tokens.go: which numbers, and how long they hold.
+//   - identity.go: what route a configuration is of.
+//   - call.go: one call through its plugins; decode.go: what is read of it; ask.go: what is asked back.
+//   - request.go, header.go, writer.go, response.go: what plugins see; encode.go: what is answered.
+//   - reserve.go: numbers that no other process gives out.
+package server

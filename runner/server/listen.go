@@ -1,0 +1,112 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketMode lets every local user connect, as the library's socket does: nginx's workers run as one of them.
+const socketMode = 0o666
+
+// dialWait bounds the question whether somebody serves a socket.
+const dialWait = time.Second
+
+// ErrServed means that another runner serves the socket.
+var ErrServed = errors.New("another runner serves this socket")
+
+// Socket is a unix socket at its path.
+type Socket struct {
+	*net.UnixListener
+	path string
+	file fileID // zero: the file is somebody else's to remove
+}
+
+// fileID tells one file from every other. While a socket is open, its file's number is not given to another.
+type fileID struct {
+	device, inode uint64
+}
+
+// Listen makes the socket. One that nobody serves any more is replaced; one that is served is not. The lock file keeps two
+// processes that start at once from replacing each other's.
+func Listen(path, lockFile string) (s *Socket, err error) {
+	lock, err := os.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil { // without it there is only the race that it prevents
+		defer func() { err = errors.Join(err, lock.Close()) }()
+		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+			return nil, fmt.Errorf("lock %s: %w", lockFile, err)
+		}
+	}
+	if err := makeRoom(path); err != nil {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // Remove looks first whether it is still ours
+	if err := os.Chmod(path, socketMode); err != nil {
+		return nil, errors.Join(fmt.Errorf("set mode of socket: %w", err), l.Close(), os.Remove(path))
+	}
+	return NewSocket(l, path)
+}
+
+// NewSocket takes a listener that lies at a path, and whose file is ours to remove.
+func NewSocket(l *net.UnixListener, path string) (*Socket, error) {
+	file, err := fileOf(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("look at socket: %w", err), l.Close())
+	}
+	return &Socket{UnixListener: l, path: path, file: file}, nil
+}
+
+// Path returns where the socket lies.
+func (s *Socket) Path() string { return s.path }
+
+// makeRoom removes a socket that nobody serves. Anything else at the path is left alone.
+func makeRoom(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is there and is no socket", path)
+	}
+	conn, err := net.DialTimeout("unix", path, dialWait)
+	if err == nil {
+		return errors.Join(fmt.Errorf("%w: %s (use --take-over to replace it)", ErrServed, path), conn.Close())
+	}
+	if !errors.Is(err, unix.ECONNREFUSED) {
+		return fmt.Errorf("%w, or so it seems: %s: %w", ErrServed, path, err)
+	}
+	return os.Remove(path)
+}
+
+// Remove removes the socket's file, if it is still ours: somebody else may have made one at the same path. The listener must
+// still be open.
+func (s *Socket) Remove() error {
+	file, err := fileOf(s.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && file != s.file {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.Remove(s.path)
+}
+
+func fileOf(path string) (fileID, error) {
+	var stat unix.Stat_t
+	if err := unix.Lstat(path, &stat); err != nil {
+		return fileID{}, &fs.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	return fileID{stat.Dev, stat.Ino}, nil
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
+
+	"fivetuple/correlator"
+)
+
+// What a call of a route with a wrong configuration gets: Options.OnConfigError.
+const (
+	ConfigErrorMark   = "mark"   // it goes on, and x-packet-match says none;reason=config
+	ConfigErrorRefuse = "refuse" // it is answered with 503
+)
+
+// rules are a route's plugins with their configurations, in the order in which they run.
+type rules struct {
+	route correlator.Route
+	steps []step
+	err   error // of the first configuration that is wrong
+}
+
+// step is one plugin with its configuration.
+type step struct {
+	plugin plugin.Plugin
+	conf   any
+}
+
+// carriesError is a configuration that was wrong, and that its plugin marks on the call itself.
+type carriesError interface {
+	ConfError() error
+}
+
+// prepare answers a PrepareConf with a token.
+func (s *Server) prepare(p prepared) (uint32, error) {
+	key := hashConf(p)
+	if token, ok := s.tokens.known(key); ok {
+		return token, nil
+	}
+	r := s.parseConf(p)
+	if r.err != nil {
+		s.stats.ConfigErrors.Add(1)
+		s.log.Error().Err(r.err).Str("key", shorten(string(p.key))).Str("then", s.onConfigError).Msg("wrong plugin configuration")
+	}
+	return s.tokens.add(key, p, r)
+}
+
+// parseConf never fails: what is wrong is what calls are told.
+func (s *Server) parseConf(p prepared) *rules {
+	r := new(rules)
+	route, err := parseKey(string(p.key))
+	if err != nil { // plugins work all the same; calls have no route
+		s.stats.UnknownKeys.Add(1)
+		s.log.Warn().Err(err).Msg("configuration without a route")
+	}
+	r.route = route
+	for i, e := range p.conf {
+		name := string(e.name)
+		found, ok := s.plugins[name]
+		if !ok {
+			r.fail(fmt.Errorf("conf[%d]: there is no plugin %q", i, shorten(name)))
+			continue
+		}
+		conf, err := s.parseOne(found, e.value)
+		if carried, ok := conf.(carriesError); err == nil && ok {
+			if err := carried.ConfError(); err != nil {
+				r.note(fmt.Errorf("conf[%d], plugin %q: %w", i, name, err))
+			}
+		}
+		if err != nil {
+			r.fail(fmt.Errorf("conf[%d], plugin %q: %w", i, name, err))
+			continue
+		}
+		r.steps = append(r.steps, step{found, conf})
+	}
+	return r
+}
+
+// parseOne lets a plugin read its configuration, which it may keep: it gets a copy.
+func (s *Server) parseOne(p plugin.Plugin, text []byte) (conf any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.stats.Panics.Add(1)
+			s.log.Error().Str("plugin", p.Name()).Interface("panic", fmt.Sprint(r)).Bytes("stack", debug.Stack()).
+				Msg("plugin panicked over its configuration")
+			err = fmt.Errorf("%w: %v", errPanic, r)
+		}
+	}()
+	return p.ParseConf(append([]byte(nil), text...))
+}
+
+// note keeps the first error; the configuration's plugin tells calls of it.
+func (r *rules) note(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// fail keeps the first error; nobody else tells calls of it, so that the server marks them.
+func (r *rules) fail(err error) {
+	r.note(err)
+	if len(r.steps) == 0 || r.steps[0].plugin != nil {
+		r.steps = append([]step{{}}, r.steps...)
+	}
+}
+
+// mark puts what a wrong configuration means on a call, in the place of the plugin that could not run.
+func mark(r *request) {
+	r.header.Set("X-Packet-Match", "none;reason="+string(correlator.ReasonConfig))
+}
+
+// refuse answers a call of a wrong configuration.
+func refuse(w interface {
+	io.Writer
+	WriteHeader(status int)
+}) {
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte("plugin configuration error\n"))
+}

@@ -1,0 +1,175 @@
+package switches
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// newSuffix names the file beside the switch file that becomes it, lockSuffix the one that a writer holds locked.
+	newSuffix  = ".new"
+	lockSuffix = ".lock"
+
+	fileMode   = 0o644 // any runner may read it
+	folderMode = 0o755
+
+	// lockWait is how long another writer may take, which needs milliseconds; lockRetry is the time between two tries.
+	lockWait  = 5 * time.Second
+	lockRetry = 10 * time.Millisecond
+)
+
+// ErrLocked means that another writer does not finish.
+var ErrLocked = errors.New("another writer has locked the switch file")
+
+// Read returns what a file says; nothing is off if there is none.
+func Read(path string) (Set, error) {
+	f, err := open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Set{}, nil
+	}
+	if err != nil {
+		return Set{}, err
+	}
+	set, err := readSet(f)
+	return set, errors.Join(err, f.Close())
+}
+
+// open opens a regular file; anything else could keep the reader waiting.
+func open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s: %v is no regular file", ErrFile, path, info.Mode())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func readSet(f *os.File) (Set, error) {
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return Set{}, err
+	}
+	return Parse(f.Name(), text)
+}
+
+// Change switches a route off or on in the file, and says whether it was not so before. The file is replaced whole or
+// stays as it is; its folder is made if there is none. A file that is damaged is not changed: that would lose what it says.
+func Change(ctx context.Context, path, id string, off bool) (set Set, changed bool, err error) {
+	if err := CheckID(id); err != nil {
+		return Set{}, false, err
+	}
+	if err := makeFolder(filepath.Dir(path)); err != nil {
+		return Set{}, false, fmt.Errorf("make the switch file's folder: %w", err)
+	}
+	unlock, err := lock(ctx, path+lockSuffix)
+	if err != nil {
+		return Set{}, false, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() { // a rename would replace a link, not change its file
+		return Set{}, false, fmt.Errorf("%w: %s: %v is no regular file", ErrFile, path, info.Mode())
+	}
+	before, err := Read(path)
+	if err != nil {
+		return Set{}, false, err
+	}
+	set, changed = before.with(id, off)
+	if set.Len() > MaxIDs {
+		return before, false, fmt.Errorf("%s: %d routes are off, at most that many can be", path, MaxIDs)
+	}
+	if !changed {
+		return set, false, nil
+	}
+	if err := replace(path, set.text()); err != nil {
+		return before, false, fmt.Errorf("write the switch file: %w", err)
+	}
+	return set, true, nil
+}
+
+// makeFolder makes a folder and those above it, passable for any runner whatever the process' umask is.
+func makeFolder(path string) error {
+	err := os.Mkdir(path, folderMode)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeFolder(filepath.Dir(path)); err != nil {
+			return err
+		}
+		err = os.Mkdir(path, folderMode)
+	}
+	if errors.Is(err, fs.ErrExist) { // whatever it is, the next step says whether it is a folder
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, folderMode)
+}
+
+// lock keeps other writers out until the function that it returns is called. The lock's file stays: a writer that waits
+// has it open.
+func lock(ctx context.Context, path string) (unlock func() error, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the switch file: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	retry := time.NewTicker(lockRetry)
+	defer retry.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return f.Close, nil
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrLocked, path, ctx.Err()), f.Close())
+		case <-retry.C:
+		}
+	}
+}
+
+// replace writes a file beside the old one, and renames it when it is on the disk.
+func replace(path string, text []byte) (err error) {
+	name := path + newSuffix
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a writer that was killed
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(fileMode), f.Sync(), f.Close()) // the mode, whatever the process' umask is
+	if err == nil {
+		err = os.Rename(name, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
