@@ -56,7 +56,7 @@ func TestAPISIXStartsTheRunner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"/usr/local/bin/fivetuple", "run"}, g.ExtPlugin.Cmd); d != "" {
+	if d := cmp.Diff([]string{"/usr/local/bin/fivetuple", "run", "--take-over"}, g.ExtPlugin.Cmd); d != "" {
 		t.Errorf("cmd (-want +got):\n%s", d)
 	}
 }

@@ -20,6 +20,7 @@ type serving struct {
 	server    *server.Server
 	socket    *server.Socket
 	activated bool // by systemd, which keeps the listener
+	stays     bool // nobody may take over
 	drain     time.Duration
 	log       zerolog.Logger
 
@@ -52,8 +53,10 @@ func (s *serving) start(ctx context.Context, path string, passed *server.Passed,
 	if err != nil {
 		return err
 	}
-	if !s.activated && !r.stays {
-		go s.offer(rest)
+	s.stays = s.activated || r.stays
+	go s.offer(rest)
+	if !s.activated {
+		go s.keepSocket(ctx, path)
 	}
 	return nil
 }
@@ -92,7 +95,7 @@ func (s *serving) offer(rest <-chan struct{}) {
 	<-rest
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending {
+	if s.ending || s.stays {
 		return
 	}
 	control, err := server.OpenControl(s.server, s.socket, s.log)
@@ -149,7 +152,7 @@ func (s *serving) drainOut() {
 		s.log.Info().Msg("runner ends: another one serves")
 		return
 	}
-	if err := s.socket.Remove(); err != nil {
+	if err := s.currentSocket().Remove(); err != nil {
 		s.log.Error().Err(err).Msg("remove socket")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), finish)

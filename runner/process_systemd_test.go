@@ -130,8 +130,8 @@ func (m *manager) start(store int, args ...string) *program {
 	command := m.b.command(args...)
 	cmd := exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`}, command.Args...)...)
 	m.mu.Lock()
+	defer m.mu.Unlock() // nothing is closed before the process has it
 	files := append([]*os.File{m.listener}, m.stored...)
-	m.mu.Unlock()
 	names := []string{"fivetuple.socket"}
 	for _, f := range files[1:] {
 		names = append(names, f.Name())
@@ -226,7 +226,7 @@ func TestSystemdStoreIsOff(t *testing.T) {
 
 // TestSystemdStoreHasItsSize: what does not fit is closed, the rest is kept.
 func TestSystemdStoreHasItsSize(t *testing.T) {
-	b := newBench(t, 0)
+	b := newBench(t, time.Second)
 	m := newManager(b)
 	p := m.start(3).ready()
 	for range 5 {
@@ -235,6 +235,13 @@ func TestSystemdStoreHasItsSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		dialSocket(t, b.path)
+	}
+	last := dialSocket(t, b.path) // when it is answered, all others have been accepted
+	if _, err := last.Write([]byte{9, 0, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := last.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
 	}
 	p.terminate()
 	if err := p.ends(); err != nil {

@@ -36,7 +36,7 @@ func TestDockerfile(t *testing.T) {
 		t.Fatalf("ENTRYPOINT %v, %v: want one word, as a list", entry, err)
 	}
 	has(t, final, "COPY --from=build /out/fivetuple "+entry[0])
-	if cmd := `cmd: ["` + entry[0] + `", "run"]`; !strings.Contains(string(conf.APISIXConfig()), cmd) {
+	if cmd := `cmd: ["` + entry[0] + `", "run", "--take-over"]`; !strings.Contains(string(conf.APISIXConfig()), cmd) {
 		t.Errorf("conf/apisix/config.yaml does not show %s", cmd)
 	}
 }

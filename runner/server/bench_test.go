@@ -13,8 +13,12 @@ func benchCall(id, token uint32) []byte {
 	return frame(kindHTTPReqCall, call{
 		id: id, token: token, path: "/api/v1/items", ip: []byte{192, 0, 2, 7}, args: [][2]string{{"page", "2"}},
 		headers: [][2]string{
-			{"host", "example.com"}, {"user-agent", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"}, {"accept", "text/html"},
-			{"accept-encoding", "gzip, deflate, br"}, {"x-forwarded-for", "192.0.2.7"}, {"cookie", "session=0123456789abcdef0123456789abcdef"},
+			{"host", "example.com"},
+			{"user-agent", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"},
+			{"accept", "text/html"},
+			{"accept-encoding", "gzip, deflate, br"},
+			{"x-forwarded-for", "192.0.2.7"},
+			{"cookie", "session=0123456789abcdef0123456789abcdef"},
 		},
 	}.encode())
 }

@@ -9,6 +9,7 @@ import (
 	hreq "github.com/api7/ext-plugin-proto/go/A6/HTTPReqCall"
 	hresp "github.com/api7/ext-plugin-proto/go/A6/HTTPRespCall"
 	pc "github.com/api7/ext-plugin-proto/go/A6/PrepareConf"
+	flatbuffers "github.com/google/flatbuffers/go"
 )
 
 // errMalformed means that a frame's payload is not what its type says.
@@ -45,22 +46,15 @@ func count(n int, payload []byte) int {
 	return n
 }
 
-// list collects a list's entries. Nothing keeps them from lying over each other: together they are no longer than a frame,
-// so that whoever copies them copies a bounded amount.
-func list(into []entry, n int, payload []byte, get func(*A6.TextEntry, int) bool) []entry {
-	var te A6.TextEntry
-	size := 0
-	for i := range count(n, payload) {
-		if !get(&te, i) {
-			continue
-		}
-		e := entry{te.Name(), te.Value()}
-		if size += len(e.name) + len(e.value); size > MaxFrame {
-			panic(fmt.Sprintf("a list of more than %d bytes", MaxFrame))
-		}
-		into = append(into, e)
+// weight is the length of a list's entries. Nothing keeps them from lying over each other: together they are no longer than
+// a frame, so that whoever copies them copies a bounded amount.
+type weight int
+
+func (w *weight) add(e entry) entry {
+	if *w += weight(len(e.name) + len(e.value)); *w > MaxFrame {
+		panic(fmt.Sprintf("a list of more than %d bytes", MaxFrame))
 	}
-	return into
+	return e
 }
 
 // prepared is what a PrepareConf says.
@@ -73,7 +67,13 @@ func decodePrepareConf(payload []byte) (p prepared, err error) {
 	err = decoding(kindPrepareConf, payload, func() {
 		req := pc.GetRootAsReq(payload, 0)
 		p.key = req.Key()
-		p.conf = list(nil, req.ConfLength(), payload, req.Conf)
+		var te A6.TextEntry
+		var w weight
+		for i := range count(req.ConfLength(), payload) {
+			if req.Conf(&te, i) {
+				p.conf = append(p.conf, w.add(entry{te.Name(), te.Value()}))
+			}
+		}
 	})
 	return p, err
 }
@@ -81,21 +81,39 @@ func decodePrepareConf(payload []byte) (p prepared, err error) {
 // decodeRequest fills in what a HTTPReqCall says, over what an earlier call left.
 func (r *request) decode(payload []byte) error {
 	return decoding(kindHTTPReqCall, payload, func() {
-		req := hreq.GetRootAsReq(payload, 0)
+		var req hreq.Req // on the stack, which GetRootAsReq's is only where it is inlined
+		req.Init(payload, flatbuffers.GetUOffsetT(payload))
 		r.id, r.token = req.Id(), req.ConfToken()
 		r.srcIP, r.path = req.SrcIpBytes(), req.Path()
 		r.method = req.Method()
-		r.rawArgs = list(r.rawArgs, req.ArgsLength(), payload, req.Args)
-		r.header.raw = list(r.header.raw, req.HeadersLength(), payload, req.Headers)
+		var te A6.TextEntry
+		var w weight
+		for i := range count(req.ArgsLength(), payload) {
+			if req.Args(&te, i) {
+				r.rawArgs = append(r.rawArgs, w.add(entry{te.Name(), te.Value()}))
+			}
+		}
+		for i := range count(req.HeadersLength(), payload) {
+			if req.Headers(&te, i) {
+				r.header.raw = append(r.header.raw, w.add(entry{te.Name(), te.Value()}))
+			}
+		}
 	})
 }
 
 // decode fills in what a HTTPRespCall says.
 func (r *response) decode(payload []byte) error {
 	return decoding(kindHTTPRespCall, payload, func() {
-		req := hresp.GetRootAsReq(payload, 0)
+		var req hresp.Req
+		req.Init(payload, flatbuffers.GetUOffsetT(payload))
 		r.id, r.token, r.status = req.Id(), req.ConfToken(), int(req.Status())
-		r.header.raw = list(r.header.raw, req.HeadersLength(), payload, req.Headers)
+		var te A6.TextEntry
+		var w weight
+		for i := range count(req.HeadersLength(), payload) {
+			if req.Headers(&te, i) {
+				r.header.raw = append(r.header.raw, w.add(entry{te.Name(), te.Value()}))
+			}
+		}
 	})
 }
 

@@ -26,10 +26,14 @@ import (
 //   - Fields and arguments that were only read make the library answer with an empty rewrite, in the response's phase one
 //     that ends the chain of plugins: what the upstream and the client get is compared, and only the last plugin of a
 //     response's chain touches fields.
+//   - Our plugin asks our server for the parts of the tuple in one go, where it has to ask the library's one after the
+//     other and stops at the first that is not set: of ours, what the library's was asked is compared.
+//   - With a prefix of its own, our plugin removes what the client sent under the standard one; over the library's contract
+//     also what a plugin before it set there, because it cannot tell the two apart. Such a prefix is left out.
 //   - A body of no bytes is asked for again by the library at each reading: a question is compared once.
 //
-// Left out, because the library fails there, and held by a test each (library_test.go): frames longer than a socket's
-// buffer, panics, wrong configurations, another configuration under the same key, frames of unknown types.
+// Left out, because the library fails there, and held by a test each (library_test.go): frames that a socket passes on in
+// parts, as it does now and then from 32 KiB on and always from 219,260 bytes on, panics, wrong configurations, another configuration under the same key, frames of unknown types.
 
 // differentialCalls is how many calls are compared; FIVETUPLE_DIFFERENTIAL gives another number.
 const differentialCalls = 3000
@@ -95,7 +99,7 @@ func (d *differential) run(calls int) {
 func (d *differential) one(id uint32, tokens [2]uint32, isResponse bool) string {
 	vars, body := map[string]string{"a": d.text(), "b": d.text()}, []byte(nil)
 	if d.random.IntN(2) == 0 {
-		body = []byte(strings.Repeat("b", d.random.IntN(1<<d.random.IntN(17))))
+		body = []byte(strings.Repeat("b", d.random.IntN(1<<d.random.IntN(15))))
 	}
 	q, p := d.call(id), d.respCall(id)
 	var effects [2]effect
@@ -118,6 +122,9 @@ func (d *differential) one(id uint32, tokens [2]uint32, isResponse bool) string 
 		}
 		slices.Sort(g.asked)
 		effects[n].Asked = slices.Compact(g.asked)
+	}
+	if slices.Contains(effects[1].Asked, "$packet_tuple") {
+		effects[1].Asked = slices.DeleteFunc(effects[1].Asked, func(name string) bool { return !slices.Contains(effects[0].Asked, name) })
 	}
 	return cmp.Diff(effects[0], effects[1])
 }
@@ -207,7 +214,7 @@ func (d *differential) conf(isResponse bool) []string {
 	for range 1 + d.random.IntN(3) {
 		switch d.random.IntN(6) {
 		case 0:
-			conf = append(conf, "packet-insight", d.pick(`{}`, `{"expose":"both"}`, `{"format":"dictionary"}`, `{"headers":["flow"],"prefix":"x-net-"}`, `{"wrong":1}`))
+			conf = append(conf, "packet-insight", d.pick(`{}`, `{"expose":"both"}`, `{"format":"dictionary"}`, `{"headers":["flow"]}`, `{"wrong":1}`))
 		case 1:
 			conf = append(conf, "say", d.pick(`{}`, `{"body":"said"}`, `{}`))
 		case 2:

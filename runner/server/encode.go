@@ -224,8 +224,11 @@ func (e *encoder) rewrite(id uint32, r *request) {
 		at  flatbuffers.UOffsetT
 		add func(*flatbuffers.Builder, flatbuffers.UOffsetT)
 	}{
-		{path, hreq.RewriteAddPath}, {headers, hreq.RewriteAddHeaders}, {respHeaders, hreq.RewriteAddRespHeaders},
-		{args, hreq.RewriteAddArgs}, {body, hreq.RewriteAddBody},
+		{path, hreq.RewriteAddPath},
+		{headers, hreq.RewriteAddHeaders},
+		{respHeaders, hreq.RewriteAddRespHeaders},
+		{args, hreq.RewriteAddArgs},
+		{body, hreq.RewriteAddBody},
 	} {
 		if field.at > 0 {
 			field.add(&e.b, field.at)

@@ -82,7 +82,10 @@ func seeds(f *testing.F) [][]byte {
 		frame(kindPrepareConf, encodePrepare(routeKey, "script", everything)),
 		frame(kindHTTPReqCall, call{id: 1, token: 1, path: "/", ip: []byte{1, 2, 3, 4}, args: [][2]string{{"a", "1"}}, headers: [][2]string{{"host", "h"}}}.encode()),
 		frame(kindHTTPRespCall, respCall{id: 1, token: 1, status: 200, headers: [][2]string{{"a", "b"}}}.encode()),
-		{2, 0xff, 0xff, 0xff}, {0, 0, 0, 0}, {4, 0, 0, 1, 0}, {},
+		{2, 0xff, 0xff, 0xff},
+		{0, 0, 0, 0},
+		{4, 0, 0, 1, 0},
+		{},
 	}
 	if os.Getenv("FIVETUPLE_SHARED") == "" {
 		if _, err := os.Stat("../../../shared/wire"); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,12 +141,14 @@ func dialRaw(t testing.TB, path string) net.Conn {
 }
 
 func newGateway(t testing.TB, conn net.Conn) *gateway {
+	t.Helper()
 	t.Cleanup(func() { _ = conn.Close() })
 	return bare(t, conn)
 }
 
 // bare returns a gateway whose connection the test closes.
 func bare(t testing.TB, conn net.Conn) *gateway {
+	t.Helper()
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	return &gateway{t: t, conn: conn, in: bufio.NewReader(conn)}
 }
@@ -294,8 +297,8 @@ func encodeVector(
 	b *flatbuffers.Builder, entries []flatbuffers.UOffsetT, start func(*flatbuffers.Builder, int) flatbuffers.UOffsetT,
 ) flatbuffers.UOffsetT {
 	start(b, len(entries))
-	for i := len(entries) - 1; i >= 0; i-- {
-		b.PrependUOffsetT(entries[i])
+	for _, entry := range slices.Backward(entries) {
+		b.PrependUOffsetT(entry)
 	}
 	return b.EndVector(len(entries))
 }
@@ -408,6 +411,7 @@ func (r *reply) request(payload []byte) {
 		return
 	}
 	switch resp.ActionType() {
+	case hreq.ActionNONE:
 	case hreq.ActionStop:
 		var stop hreq.Stop
 		stop.Init(table.Bytes, table.Pos)

@@ -103,6 +103,12 @@ func (s *Socket) Remove() error {
 	return os.Remove(s.path)
 }
 
+// IsGone says whether there is nothing at the socket's path any more.
+func (s *Socket) IsGone() bool {
+	_, err := fileOf(s.path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 func fileOf(path string) (fileID, error) {
 	var stat unix.Stat_t
 	if err := unix.Lstat(path, &stat); err != nil {

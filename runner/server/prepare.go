@@ -117,7 +117,8 @@ func mark(r *request) {
 func refuse(w interface {
 	io.Writer
 	WriteHeader(status int)
-}) {
+},
+) {
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_, _ = w.Write([]byte("plugin configuration error\n"))
 }

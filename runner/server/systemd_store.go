@@ -61,12 +61,15 @@ func Store(ctx context.Context, s *Server, size int) (stored int, lost uint64, e
 	if late != nil {
 		lost = s.Close(ctx)
 	}
-	for _, conn := range conns[len(ready):] { // sessions have ended, so that there are no more
+	mu.Lock()
+	over := len(conns) - len(ready)
+	for _, conn := range conns[len(ready):] {
 		if hasInput(conn) {
 			lost++
 		}
 	}
-	if over := len(conns) - len(ready); over > 0 {
+	mu.Unlock()
+	if over > 0 {
 		s.log.Error().Int("connections", over).Int("size", size).Msg("the service manager's store has no room: closing the rest")
 	}
 	s.Release()

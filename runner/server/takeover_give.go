@@ -257,5 +257,5 @@ func (g *giver) giveRest() {
 		g.log.Error().Err(err).Msg("give the rest away")
 	}
 	g.server.Release()
-	_ = g.served.UnixListener.Close()
+	_ = g.served.Close()
 }

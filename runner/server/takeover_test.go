@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
 // startControlled serves the test plugins on a socket that can be taken over.
@@ -141,6 +143,21 @@ func (s *successor) until(t *testing.T, want packet) {
 	}
 }
 
+// follow does a plan's steps.
+func (s *successor) follow(t *testing.T, plan []packet) {
+	t.Helper()
+	for _, p := range plan {
+		switch p {
+		case packetHello:
+			s.say(t, p, hello())
+		case packetReady:
+			s.say(t, p, nil)
+		default:
+			s.until(t, p)
+		}
+	}
+}
+
 func (s *successor) say(t *testing.T, p packet, text []byte) {
 	t.Helper()
 	if err := s.send(p, text, nil); err != nil {
@@ -150,62 +167,23 @@ func (s *successor) say(t *testing.T, p packet, text []byte) {
 
 // TestTakeOverThatFailsLeavesTheOldOneServing ends the new process at every step.
 func TestTakeOverThatFailsLeavesTheOldOneServing(t *testing.T) {
+	toEnd := []packet{packetHello, packetTokensEnd, packetReady, packetEnd}
+	toGo := append(slices.Clone(toEnd), packetReady, packetGo)
 	for _, step := range []struct {
 		name string
-		do   func(*testing.T, *successor)
+		plan []packet // hello and ready are said, all others waited for
+		last func(*successor)
 	}{
-		{"silent from the start", func(*testing.T, *successor) {}},
-		{"dead after hello", func(t *testing.T, s *successor) {
-			s.say(t, packetHello, hello())
-			s.die()
-		}},
-		{"dead after the tokens", func(t *testing.T, s *successor) {
-			s.say(t, packetHello, hello())
-			s.until(t, packetTokensEnd)
-			s.die()
-		}},
-		{"dead amid the connections", func(t *testing.T, s *successor) {
-			s.say(t, packetHello, hello())
-			s.until(t, packetTokensEnd)
-			s.say(t, packetReady, nil)
-			s.until(t, packetConnection)
-			s.die()
-		}},
-		{"dead at the end", func(t *testing.T, s *successor) {
-			s.say(t, packetHello, hello())
-			s.until(t, packetTokensEnd)
-			s.say(t, packetReady, nil)
-			s.until(t, packetEnd)
-			s.die()
-		}},
-		{"silent at the end", func(t *testing.T, s *successor) {
-			s.say(t, packetHello, hello())
-			s.until(t, packetTokensEnd)
-			s.say(t, packetReady, nil)
-			s.until(t, packetEnd)
-		}},
-		{"dead after ready", func(t *testing.T, s *successor) {
-			s.say(t, packetHello, hello())
-			s.until(t, packetTokensEnd)
-			s.say(t, packetReady, nil)
-			s.until(t, packetEnd)
-			s.say(t, packetReady, nil)
-			s.die()
-		}},
-		{"dead after go", func(t *testing.T, s *successor) {
-			s.say(t, packetHello, hello())
-			s.until(t, packetTokensEnd)
-			s.say(t, packetReady, nil)
-			s.until(t, packetEnd)
-			s.say(t, packetReady, nil)
-			s.until(t, packetGo)
-			s.die()
-		}},
-		{"nonsense", func(t *testing.T, s *successor) {
-			s.say(t, packetHello, hello())
-			s.until(t, packetTokensEnd)
-			s.say(t, packetGo, nil)
-		}},
+		{"silent from the start", nil, nil},
+		{"dead after hello", toEnd[:1], (*successor).die},
+		{"dead after the tokens", toEnd[:2], (*successor).die},
+		{"dead at the listener", append(toEnd[:3:3], packetListener), (*successor).die},
+		{"dead amid the connections", append(toEnd[:3:3], packetConnection), (*successor).die},
+		{"dead at the end", toEnd, (*successor).die},
+		{"silent at the end", toEnd, nil},
+		{"dead after ready", toGo[:5], (*successor).die},
+		{"dead after go", toGo, (*successor).die},
+		{"nonsense", toEnd, func(s *successor) { _ = s.send(packetGo, nil, nil) }},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			t.Parallel()
@@ -214,7 +192,11 @@ func TestTakeOverThatFailsLeavesTheOldOneServing(t *testing.T) {
 			c.more(t)
 			idle := dial(t, socket.Path())
 			token := idle.prepare("route#idle#ext-plugin-pre-req#1", "noop", "")
-			step.do(t, dialControl(t, socket))
+			next := dialControl(t, socket)
+			next.follow(t, step.plan)
+			if step.last != nil {
+				step.last(next)
+			}
 			for deadline := time.Now().Add(patience); !strings.Contains(log.String(), "serving on"); time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("the take-over does not end")
@@ -319,6 +301,42 @@ func TestTakeOverRefusesAnotherVersion(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+// TestTakeOverIsForOurUser connects as somebody else, in spite of the socket's mode.
+func TestTakeOverIsForOurUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		skip(t, "only root can be somebody else")
+	}
+	_, socket, _, log := startControlled(t)
+	path := socket.Path() + controlSuffix
+	if err := errors.Join(os.Chmod(path, 0o666), os.Chmod(filepath.Dir(path), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	type dialled struct {
+		conn *net.UnixConn
+		err  error
+	}
+	result := make(chan dialled)
+	go func() {
+		runtime.LockOSThread() // and never unlocked, so that the thread ends: it alone is another user's
+		const nobody = 65534
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			result <- dialled{nil, errno}
+			return
+		}
+		conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
+		result <- dialled{conn, err}
+	}()
+	d := <-result
+	if d.err != nil {
+		t.Fatal(d.err)
+	}
+	defer func() { _ = d.conn.Close() }()
+	if _, err := (control{d.conn}).expect(packetHello, patience); !errors.Is(err, errRefused) {
+		t.Errorf("%v\n%s", err, log)
+	}
+	dial(t, socket.Path()).route("[]")
 }
 
 func TestTakeOverFromNobody(t *testing.T) {

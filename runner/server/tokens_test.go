@@ -59,9 +59,16 @@ func TestDifferentConfDifferentToken(t *testing.T) {
 	_, g, _ := tokenServer(t)
 	seen := map[uint32]string{}
 	for _, c := range [][]string{
-		{routeKey}, {routeKey, "noop", ""}, {routeKey, "noop", "a"}, {routeKey, "noop", "a", "noop", "b"}, {routeKey, "noop", "b", "noop", "a"},
-		{routeKey, "noop", "ab", "noop", ""}, {routeKey, "noopa", ""}, {routeKey + "noop", "a", "noop", "a"},
-		{"route#r#ext-plugin-pre-req#2", "noop", "a"}, {"route#r#ext-plugin-post-req#1", "noop", "a"},
+		{routeKey},
+		{routeKey, "noop", ""},
+		{routeKey, "noop", "a"},
+		{routeKey, "noop", "a", "noop", "b"},
+		{routeKey, "noop", "b", "noop", "a"},
+		{routeKey, "noop", "ab", "noop", ""},
+		{routeKey, "noopa", ""},
+		{routeKey + "noop", "a", "noop", "a"},
+		{"route#r#ext-plugin-pre-req#2", "noop", "a"},
+		{"route#r#ext-plugin-post-req#1", "noop", "a"},
 	} {
 		token := g.prepare(c[0], c[1:]...)
 		if other, ok := seen[token]; ok {

@@ -183,6 +183,7 @@ type replay struct {
 }
 
 func newReplay(t *testing.T, path string) *replay {
+	t.Helper()
 	r := &replay{t: t, gateway: dial(t, path), prepares: map[string][]byte{}}
 	for _, name := range recordings(t) {
 		for _, e := range readRecording(t, name) {
@@ -238,8 +239,7 @@ func (r *replay) call(at int) (got reply, recorded *reply, err error) {
 func (r *replay) tokenOf(e event) uint32 {
 	r.t.Helper()
 	if kind(e.Type) == kindHTTPReqCall {
-		path := string(hreq.GetRootAsReq(e.payload, 0).Path())
-		return r.token(routeOf[path], "q")
+		return r.token(routeOf[string(hreq.GetRootAsReq(e.payload, 0).Path())], "q")
 	}
 	for _, before := range r.events { // a HTTPRespCall has no path
 		if p, err := decodePrepareConf(before.payload); err == nil && before.Dir == "a2r" && kind(before.Type) == kindPrepareConf &&
@@ -290,12 +290,16 @@ var sameMeaning = cmp.Options{
 
 // brokenInRecording are the calls, by recording and place, that v0.5.0 answered wrongly or not at all, and what is right.
 var brokenInRecording = map[string]func(*testing.T, reply){
-	"big-300k/0":         wantNothing,
-	"body-400k/0":        wantBody(409600),
-	"body-2m/0":          wantBody(2 << 20),
-	"runner-panic/0":     wantFailure,
-	"restart-inflight/0": func(t *testing.T, r reply) { wantField(t, r, "X-Runner-Path", "/slowprobe") },
+	"big-300k/0":     wantNothing,
+	"body-400k/0":    wantBody(409600),
+	"body-2m/0":      wantBody(2 << 20),
+	"runner-panic/0": wantFailure,
+	"restart-inflight/0": func(t *testing.T, r reply) {
+		t.Helper()
+		wantField(t, r, "X-Runner-Path", "/slowprobe")
+	},
 	"token-confusion-1worker/2": func(t *testing.T, r reply) {
+		t.Helper()
 		if r.Action != "stop" || r.Status != 403 || !strings.Contains(r.Body, "blocked") {
 			t.Errorf("%+v", r)
 		}
@@ -303,12 +307,14 @@ var brokenInRecording = map[string]func(*testing.T, reply){
 }
 
 func wantNothing(t *testing.T, r reply) {
+	t.Helper()
 	if r.Kind != kindHTTPReqCall || r.Action != "" {
 		t.Errorf("%+v", r)
 	}
 }
 
 func wantFailure(t *testing.T, r reply) {
+	t.Helper()
 	if r.Kind != kindError || r.Code != apierr.CodeSERVICE_UNAVAILABLE {
 		t.Errorf("%+v", r)
 	}
@@ -323,6 +329,7 @@ func wantField(t *testing.T, r reply, name, value string) {
 
 func wantBody(n int) func(*testing.T, reply) {
 	return func(t *testing.T, r reply) {
+		t.Helper()
 		sum := sha256.Sum256(bytes.Repeat([]byte("a"), n))
 		wantField(t, r, "X-Runner-Body", fmt.Sprintf("len=%d sha=%x err=<nil>", n, sum[:8]))
 	}
@@ -357,6 +364,7 @@ func TestRecordedCallsAreAnsweredAsRecorded(t *testing.T) {
 }
 
 func (r *replay) compare(t *testing.T, at int, right func(*testing.T, reply)) {
+	t.Helper()
 	got, recorded, err := r.call(at)
 	switch {
 	case err != nil:
