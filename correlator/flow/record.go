@@ -57,6 +57,14 @@ const (
 	KnownAck = 1 << 2
 )
 
+// Bits of Direction.SYNOptions: which options the SYN had.
+const (
+	SYNMSS        = 1 << 0
+	SYNWscale     = 1 << 1
+	SYNSACK       = 1 << 2
+	SYNTimestamps = 1 << 3
+)
+
 // Conn is a connection before its first exchange, or a UDP flow: struct conn in bpf/record.h. Times are CLOCK_MONOTONIC
 // nanoseconds, 0 for what was not seen.
 type Conn struct {
@@ -82,6 +90,15 @@ const (
 	StateClosed
 	StatePromoted // a half-open entry that has moved to the flow table
 )
+
+// String returns the state's name.
+func (s State) String() string {
+	names := [...]string{"half-open", "open", "closed", "promoted"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return "unknown"
+}
 
 // Origin says how a record began.
 type Origin uint8
