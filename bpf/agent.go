@@ -31,6 +31,7 @@ type Agent struct {
 	pins     *pins
 	tables   *tables
 	meta     flow.Meta
+	took     bool             // over what an earlier agent left
 	attached map[int]attached // by interface index
 	failed   map[int]string   // attachments that failed after the start, and were logged
 }
@@ -40,7 +41,7 @@ type attached struct {
 	sides []attachment
 }
 
-// Start loads, publishes and attaches, or reports what is missing and leaves nothing behind. Nothing is counted without
+// Start loads, publishes and attaches, or reports what is missing and leaves nothing behind but what an earlier agent left. Nothing is counted without
 // an interface: if none fits, that is an error.
 func Start(o Options, log zerolog.Logger) (*Agent, error) {
 	if err := o.Validate(); err != nil {
@@ -64,7 +65,7 @@ func Start(o Options, log zerolog.Logger) (*Agent, error) {
 		failed:   make(map[int]string),
 	}
 	if err := a.start(); err != nil {
-		return nil, errors.Join(err, a.remove())
+		return nil, errors.Join(err, a.giveUp())
 	}
 	return a, nil
 }
@@ -78,6 +79,7 @@ func (a *Agent) start() (err error) {
 	if a.pins, err = openPins(a.options.Pins); err != nil {
 		return err
 	}
+	a.took = a.pins.hasTables(a.meta.Layout)
 	if a.tables, err = loadPinned(a.options, a.meta, a.pins); err != nil {
 		return err
 	}
@@ -127,6 +129,23 @@ func (a *Agent) Close() error {
 
 // Reasons returns how every packet left the program since the tables were made.
 func (a *Agent) Reasons() (Reasons, error) { return readReasons(a.tables.Reasons) }
+
+// giveUp ends a start that was cut short: what an earlier agent left stays as it is, and nothing stays of this one.
+func (a *Agent) giveUp() error {
+	if !a.took {
+		return a.remove()
+	}
+	errs := []error{a.pins.Close()}
+	if a.tables != nil {
+		errs = append(errs, a.tables.Close())
+	}
+	for _, at := range a.attached {
+		for _, side := range at.sides {
+			errs = append(errs, side.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // remove takes everything away that the agent has, also after a start that was cut short.
 func (a *Agent) remove() error {

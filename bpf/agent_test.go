@@ -233,6 +233,26 @@ func TestListenerIsNoMidstream(t *testing.T) {
 	k.want(NoConnection, flow.RX, tu.tcp(flow.RX, request))
 }
 
+// TestFailedStartKeepsWhatWasThere: an agent that cannot attach leaves an earlier one's program at work.
+func TestFailedStartKeepsWhatWasThere(t *testing.T) {
+	inNamespace(t)
+	pins := pinFolder(t, true)
+	must(t, startAgent(t, agentOptions(pins, onExitKeep)).Close())
+	addVeth(t, newNamespace(t))
+	// What lies in the place of the new interface's link cannot be opened as one.
+	must(t, os.Mkdir(filepath.Join(pins, "links", fmt.Sprintf("%d_ingress", linkNamed(t, "ft0").Attrs().Index)), 0o700))
+	before := pinInodes(t, pins)
+	if _, err := Start(agentOptions(pins, watch("lo", "ft0")), zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "ft0") {
+		t.Fatalf("the start: %v, want an error about ft0", err)
+	}
+	if n := attachedPrograms(t, "lo"); n != 2 {
+		t.Errorf("%d programs after it, want 2", n)
+	}
+	if after := pinInodes(t, pins); !slices.Equal(before, after) {
+		t.Errorf("pins %v, before %v", after, before)
+	}
+}
+
 func TestRestartKeeps(t *testing.T) {
 	inNamespace(t)
 	pins := pinFolder(t, true)

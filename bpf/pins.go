@@ -170,6 +170,12 @@ func (p *pins) pin(dir, name string, m *ebpf.Map) error {
 	return p.own(path, p.mode)
 }
 
+// hasTables says whether an earlier agent's tables of a layout are there.
+func (p *pins) hasTables(layout uint64) bool {
+	_, err := os.Stat(filepath.Join(p.root, layoutDir(layout), fivetupleMapFlows))
+	return err == nil
+}
+
 // otherLayouts returns the folders of tables of other layouts than the given one.
 func (p *pins) otherLayouts(keep string) []string {
 	entries, _ := os.ReadDir(p.root)
