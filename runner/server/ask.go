@@ -20,6 +20,27 @@ var (
 	responseBody = body{ei.InfoRespBody, ei.RespBodyStart, ei.RespBodyEnd} //nolint:gochecknoglobals // as above
 )
 
+// variable is an answer that was got.
+type variable struct {
+	name  string
+	value []byte
+}
+
+// variable returns the value of a variable; it is asked for once a call.
+func (s *session) variable(known *[]variable, name string) ([]byte, error) {
+	for _, v := range *known {
+		if v.name == name {
+			return v.value, nil
+		}
+	}
+	value, err := s.askVar(name)
+	if err != nil {
+		return nil, err
+	}
+	*known = append(*known, variable{name, value})
+	return value, nil
+}
+
 // askVar asks for a variable; nil if it is not set. The gateway's connection is unusable after an error.
 func (s *session) askVar(name string) ([]byte, error) {
 	s.sendQuestion(ei.InfoVar, questionVar(&s.questions, name))

@@ -44,12 +44,6 @@ type request struct {
 	cancel     context.CancelFunc
 }
 
-// variable is an answer that was got.
-type variable struct {
-	name  string
-	value []byte
-}
-
 // reset forgets a call, and keeps the room that it took.
 func (r *request) reset() {
 	if r.cancel != nil {
@@ -100,19 +94,7 @@ func (r *request) originalArgs() url.Values {
 }
 
 // Var implements pkghttp.Request.
-func (r *request) Var(name string) ([]byte, error) {
-	for _, v := range r.vars {
-		if v.name == name {
-			return v.value, nil
-		}
-	}
-	value, err := r.session.askVar(name)
-	if err != nil {
-		return nil, err
-	}
-	r.vars = append(r.vars, variable{name, value})
-	return value, nil
-}
+func (r *request) Var(name string) ([]byte, error) { return r.session.variable(&r.vars, name) }
 
 // Vars asks for several variables in one go: one round trip instead of one each. Their values are in the order of the
 // names; one that is not set is nil.

@@ -44,19 +44,7 @@ func (r *response) StatusCode() int {
 func (r *response) Header() pkghttp.Header { return &r.header }
 
 // Var implements pkghttp.Response.
-func (r *response) Var(name string) ([]byte, error) {
-	for _, v := range r.vars {
-		if v.name == name {
-			return v.value, nil
-		}
-	}
-	value, err := r.session.askVar(name)
-	if err != nil {
-		return nil, err
-	}
-	r.vars = append(r.vars, variable{name, value})
-	return value, nil
-}
+func (r *response) Var(name string) ([]byte, error) { return r.session.variable(&r.vars, name) }
 
 // ReadBody implements pkghttp.Response.
 func (r *response) ReadBody() ([]byte, error) {
