@@ -169,8 +169,9 @@ func (r *Reader) look(last *view) *view {
 func (r *Reader) inodes() (inodes [3]uint64, err error) {
 	for i, name := range [...]string{fivetupleMapFlows, fivetupleMapUdp, fivetupleMapMeta} {
 		var pin unix.Stat_t
-		if err := unix.Stat(filepath.Join(r.dir, name), &pin); err != nil {
-			return inodes, err
+		path := filepath.Join(r.dir, name)
+		if err := unix.Stat(path, &pin); err != nil {
+			return inodes, &fs.PathError{Op: "stat", Path: path, Err: err}
 		}
 		inodes[i] = pin.Ino
 	}

@@ -61,7 +61,7 @@ func explain(err error) error {
 		name string
 	}{{unix.CAP_BPF, "CAP_BPF"}, {unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"}} {
 		if !hasCapability(c.bit) {
-			missing = append(missing, "capability "+c.name+" (before Linux 5.8: CAP_SYS_ADMIN)")
+			missing = append(missing, "capability "+c.name)
 		}
 	}
 	if len(missing) == 0 {

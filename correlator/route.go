@@ -1,7 +1,7 @@
 package correlator
 
-// Route says whose configuration a call ran under, as the gateway names it: what call records, baselines and switches go
-// by. It never has a version: a reload of the gateway changes those of every route.
+// Route says whose configuration a call ran under, as the gateway names it: what switches go by. It never has a version: a
+// reload of the gateway changes those of every route.
 type Route struct {
 	Route    string // route id; "" for a global rule
 	Service  string // service id, or ""

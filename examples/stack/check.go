@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -27,13 +26,4 @@ func WireSize(flows map[lab.FlowKey]*lab.Flow, gateway, client netip.AddrPort, i
 		return 0, fmt.Errorf("%w: %v <- %v: %w", ErrCapture, gateway, client, err)
 	}
 	return bytes, nil
-}
-
-// WaitFor waits until the capture has a connection's exchange with a number of segments, which it may get later than the
-// kernel program.
-func WaitFor(ctx context.Context, c *lab.Capture, gateway, client netip.AddrPort, in Insight) error {
-	return c.Wait(ctx, func(packets []lab.Packet) bool {
-		_, err := WireSize(lab.Flows(packets, nil), gateway, client, in)
-		return err == nil
-	})
 }

@@ -78,7 +78,7 @@ func decodePrepareConf(payload []byte) (p prepared, err error) {
 	return p, err
 }
 
-// decodeRequest fills in what a HTTPReqCall says, over what an earlier call left.
+// decode fills in what a HTTPReqCall says, over what an earlier call left.
 func (r *request) decode(payload []byte) error {
 	return decoding(kindHTTPReqCall, payload, func() {
 		var req hreq.Req // on the stack, which GetRootAsReq's is only where it is inlined

@@ -11,6 +11,6 @@
 //   - request.go, header.go, writer.go, response.go: what plugins see; encode.go: what is answered.
 //   - reserve.go: numbers that no other process gives out.
 //   - listen.go: the socket and its file; takeover.go: how another process takes all over, takeover_give.go and
-//     takeover_take.go: its two sides.
+//     takeover_take.go: its two sides, takeover_tokens.go and takeover_rights.go: tokens and descriptors on the way.
 //   - systemd.go, systemd_store.go: what the service manager hands over, and what it is given to keep.
 package server
