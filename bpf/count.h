@@ -149,9 +149,6 @@ static __always_inline void count_packet(struct __sk_buff *skb, struct conn *c, 
 /* Notes the handshake's times: the first SYN, the first SYN-ACK, the first acknowledgement of that. */
 static __always_inline void take_handshake(struct conn *c, const struct packet *p, int dir)
 {
-	struct direction *d = &c->dir[dir], *other = &c->dir[!dir];
-	/* Whoever sent the SYN-ACK has acknowledged the other's SYN by it; its next segments are not the answer. */
-	int acknowledged = d->known & KNOWN_ACK && !before(d->ack_high, other->isn + 1);
 	if (p->flags & TCP_RST)
 		return;
 	if (p->flags & TCP_SYN) {
@@ -161,8 +158,12 @@ static __always_inline void take_handshake(struct conn *c, const struct packet *
 			c->syn_ack = p->now;
 		return;
 	}
-	if (c->syn_ack && !c->ack && !acknowledged && p->flags & TCP_ACK && other->known & KNOWN_ISN &&
-	    !before(p->ack, other->isn + 1))
+	if (!c->syn_ack || c->ack || !(p->flags & TCP_ACK))
+		return;
+	const struct direction *d = &c->dir[dir], *other = &c->dir[!dir];
+	/* Whoever sent the SYN-ACK has acknowledged the other's SYN by it; its next segments are not the answer. */
+	int acknowledged = d->known & KNOWN_ACK && !before(d->ack_high, other->isn + 1);
+	if (!acknowledged && other->known & KNOWN_ISN && !before(p->ack, other->isn + 1))
 		c->ack = p->now;
 }
 
