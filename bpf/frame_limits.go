@@ -3,6 +3,7 @@ package bpf
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/cilium/ebpf"
@@ -66,14 +67,14 @@ func (l frameLimits) fit(frame []byte) []byte {
 	if len(frame) > l.longest {
 		return frame[:l.longest]
 	}
-	shortest := l.shortest[0]
-	if len(frame) >= ethernetHeader {
-		if n, ok := l.shortest[binary.BigEndian.Uint16(frame[12:])]; ok {
-			shortest = n
-		}
-	}
-	if len(frame) >= shortest {
+	frame = pad(frame, l.shortest[0])
+	return pad(frame, l.shortest[binary.BigEndian.Uint16(frame[12:])])
+}
+
+// pad returns the frame with zeros behind it; the frame's own memory stays as it is.
+func pad(frame []byte, size int) []byte {
+	if len(frame) >= size {
 		return frame
 	}
-	return append(frame[:len(frame):len(frame)], make([]byte, shortest-len(frame))...)
+	return append(slices.Clip(frame), make([]byte, size-len(frame))...)
 }

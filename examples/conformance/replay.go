@@ -79,9 +79,15 @@ func replay(ctx context.Context, binary, capture string) (*replayed, error) {
 		r.faults = append(r.faults, "its output: "+err.Error())
 	}
 	if failed != nil && len(r.closing.NotTaken) == 0 { // else these say why
-		r.faults = append(r.faults, fmt.Sprintf("%v: %s", failed, strings.TrimSpace(said.String())))
+		r.faults = append(r.faults, fmt.Sprintf("%v: %s", failed, firstLine(said.String())))
 	}
 	return r, nil
+}
+
+// firstLine leaves out what the verifier has to say, among others.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
 }
 
 var errNoClosing = errors.New("there is no closing object with the reasons")
