@@ -50,8 +50,9 @@ func linkHeader(link layers.LinkType) []byte {
 		return append(make([]byte, 14), 0x08, 0x00)
 	case linkLinuxSLL2:
 		return append([]byte{0x08, 0x00}, make([]byte, 18)...)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // asEthernet puts an IPv4 packet behind an Ethernet header.
