@@ -165,11 +165,11 @@ func TestFrameLimitsFit(t *testing.T) {
 func TestReplayTablesFit(t *testing.T) {
 	for _, n := range []int{0, 1, 1000, 100_000} {
 		o := replayTables(n, n)
-		if int(o.Flows) < n || int(o.HalfOpen) < 2*n || int(o.UDP) < 2*n || o.Flows < minEntries {
+		if int(o.Flows) < n || int(o.HalfOpen) < 2*n || int(o.UDP) < 2*n || int(o.Holes) < 2*n || o.Flows < minEntries {
 			t.Errorf("%d flows: %+v", n, o)
 		}
 	}
-	if o := replayTables(1<<40, 1<<40); o != (TableOptions{maxEntries, maxEntries, maxEntries}) {
+	if o := replayTables(1<<40, 1<<40); o != (TableOptions{maxEntries, maxEntries, maxEntries, maxEntries, maxEntries}) {
 		t.Errorf("too many flows: %+v", o)
 	}
 }

@@ -26,14 +26,15 @@ type replayed struct {
 }
 
 type replayedSide struct {
-	Packets       uint64 `json:"packets"`
-	Bytes         uint64 `json:"bytes"`
-	PayloadBytes  uint64 `json:"payload_bytes"`
-	Flags         uint16 `json:"flags"`
-	Retransmitted uint32 `json:"retransmitted"`
-	OutOfOrder    uint32 `json:"out_of_order"`
-	ZeroWindow    uint32 `json:"zero_window"`
-	KeepAlive     uint32 `json:"keep_alive"`
+	Packets        uint64 `json:"packets"`
+	Bytes          uint64 `json:"bytes"`
+	PayloadBytes   uint64 `json:"payload_bytes"`
+	Flags          uint16 `json:"flags"`
+	Retransmitted  uint32 `json:"retransmitted"`
+	OutOfOrder     uint32 `json:"out_of_order"`
+	ZeroWindow     uint32 `json:"zero_window"`
+	KeepAlive      uint32 `json:"keep_alive"`
+	HolesForgotten uint16 `json:"holes_forgotten"` // what fills them counts as retransmitted
 }
 
 type replayedTimes struct {
@@ -89,7 +90,7 @@ func newReplayed(k flow.Key, r *flow.Record) replayed {
 func newReplayedSide(d *flow.Direction) replayedSide {
 	return replayedSide{
 		Packets: d.Packets, Bytes: d.Bytes, PayloadBytes: d.Payload, Flags: d.Flags, Retransmitted: d.Retransmitted,
-		OutOfOrder: d.OutOfOrder, ZeroWindow: d.ZeroWindow, KeepAlive: d.KeepAlive,
+		OutOfOrder: d.OutOfOrder, ZeroWindow: d.ZeroWindow, KeepAlive: d.KeepAlive, HolesForgotten: d.HolesForgotten,
 	}
 }
 
