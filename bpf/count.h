@@ -31,6 +31,7 @@ static __always_inline __u32 data_bytes(const struct packet *p)
 struct news {
 	__u8 payload;       /* payload above the highest */
 	__u8 retransmitted; /* a sequence below the highest */
+	__u8 advanced;      /* a sequence above the highest */
 	__u32 data_start;   /* the highest payload sequence before it, which is where the new payload starts */
 };
 
@@ -76,8 +77,10 @@ static __always_inline void take_sequence(struct __sk_buff *skb, struct directio
 		d->retransmitted += segments_below(p, d->seq_high);
 		news->retransmitted = 1;
 	}
-	if (before(d->seq_high, p->seq + length))
+	if (before(d->seq_high, p->seq + length)) {
 		d->seq_high = p->seq + length;
+		news->advanced = 1;
+	}
 	if (p->payload && before(d->data_high, data_end(p))) {
 		news->payload = 1;
 		news->data_start = d->data_high;
