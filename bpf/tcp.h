@@ -197,7 +197,7 @@ static __always_inline int promote(struct __sk_buff *skb, struct conn *half, con
 /* A connection older than the program. */
 static __always_inline int midstream_segment(struct __sk_buff *skb, const struct packet *p, int dir)
 {
-	if (p->flags & TCP_RST || (!midstream_any && !has_socket(skb, p)))
+	if (!midstream_any && (p->flags & TCP_RST || !has_socket(skb, p)))
 		return NO_CONNECTION;
 	int reason = CONTENDED;
 	struct flow_record *r = take_record(p, &reason);
