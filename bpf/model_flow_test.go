@@ -1,0 +1,161 @@
+package bpf
+
+import "fivetuple/correlator/flow"
+
+// modelFlow is a connection in the flow table.
+type modelFlow struct {
+	conn      modelConn
+	rtt       flow.RoundTrip
+	exchanges []flow.Exchange // the last four; the last is the current one
+	number    uint32          // of the current exchange
+	answered  bool
+	reopened  bool
+}
+
+// newModelFlow starts a record with what was counted of the handshake. Data of the SYN is exchange 1.
+func newModelFlow(half *modelConn) *modelFlow {
+	f := &modelFlow{conn: *half, exchanges: make([]flow.Exchange, 1, 2)}
+	f.conn.State = flow.StateOpen
+	for dir := range f.conn.Dir {
+		if f.conn.knows(dir, flow.KnownSeq) {
+			f.exchanges[0].Seq[dir] = f.conn.start[dir]
+		}
+		if quirkNoISN && !f.conn.knows(dir, flow.KnownISN) {
+			f.exchanges[0].Seq[dir] = 0
+			f.conn.start[dir] = f.conn.Dir[dir].ISN + 1
+		}
+	}
+	rx := &f.conn.Dir[flow.RX]
+	if rx.DataPackets == 0 {
+		return f
+	}
+	tx := &f.conn.Dir[flow.TX]
+	size := uint16(min((rx.Payload+uint64(rx.DataHeaders))/uint64(rx.DataPackets), 0xffff))
+	f.number = 1
+	f.exchanges = append(f.exchanges, flow.Exchange{
+		First: [2]uint64{f.conn.SYN}, Last: [2]uint64{f.conn.SYN}, RXMin: size, RXMax: size,
+		Payload: [2]uint64{0, tx.Payload}, Packets: [2]uint32{0, tx.DataPackets}, Headers: [2]uint32{0, tx.DataHeaders},
+		Seq: [2]uint32{f.conn.start[flow.RX], tx.DataHigh},
+	})
+	return f
+}
+
+// segment counts a segment.
+func (f *modelFlow) segment(p *wirePacket) Reason {
+	if !f.conn.owns(p) {
+		return OtherInterface
+	}
+	was := f.conn.Dir
+	n := f.conn.segment(p)
+	if n.start && !(quirkRestart && was[p.dir].Known&flow.KnownSeq != 0) { // no exchange that is there has a payload byte of this sequence yet
+		for i := range f.exchanges {
+			f.exchanges[i].Seq[p.dir] = f.conn.start[p.dir]
+		}
+	}
+	if len(p.payload) > 0 {
+		f.exchange(p, n, &was)
+	}
+	f.time(p, n)
+	return RecordedFlow
+}
+
+// exchange takes a segment with payload to the current exchange, or to a new one: the first rx data, and then the first
+// after tx data.
+func (f *modelFlow) exchange(p *wirePacket, n news, was *[2]flow.Direction) {
+	switch {
+	case n.data && p.dir == flow.TX:
+		f.answered = true
+	case n.data && (f.answered || f.number == 0):
+		f.answered = false
+		f.number++
+		e := flow.Exchange{Seq: [2]uint32{n.dataStart, was[flow.TX].DataHigh}}
+		for dir, d := range was {
+			e.Payload[dir], e.Packets[dir], e.Headers[dir] = d.Payload, d.DataPackets, d.DataHeaders
+		}
+		f.exchanges = append(f.exchanges, e)
+		f.exchanges = f.exchanges[max(0, len(f.exchanges)-flow.Exchanges):]
+	}
+	e := &f.exchanges[len(f.exchanges)-1]
+	if p.dir == flow.RX {
+		takeSizes(e, p)
+	}
+	if e.First[p.dir] == 0 {
+		e.First[p.dir] = p.now
+	}
+	e.Last[p.dir] = p.now
+}
+
+// takeSizes takes what is kept of rx segments: the largest gap between two, and the sizes.
+func takeSizes(e *flow.Exchange, p *wirePacket) {
+	if last := e.Last[flow.RX]; last != 0 && p.now > last {
+		e.RXGapUS = uint32(max(uint64(e.RXGapUS), min((p.now-last)/1000, 1<<32-1)))
+	}
+	for _, payload := range p.segments {
+		size := uint16(min(p.headers+payload, 0xffff))
+		e.RXMax = max(e.RXMax, size)
+		if e.RXMin == 0 || size < e.RXMin {
+			e.RXMin = size
+		}
+	}
+}
+
+// time takes round-trip times: of one segment at a time, and of none while something is sent again (Karn).
+func (f *modelFlow) time(p *wirePacket, n news) {
+	t := &f.rtt
+	switch {
+	case p.dir == flow.TX && n.old:
+		t.Sent = 0
+	case p.dir == flow.TX && n.data && t.Sent == 0:
+		t.Sent, t.Seq = p.now, f.conn.Dir[flow.TX].SeqHigh
+	case p.dir == flow.RX && t.Sent != 0 && p.has(ack) && !p.has(rst) && !before(p.ack, t.Seq):
+		f.sample(p.now, t.Sent)
+		t.Sent = 0
+	}
+}
+
+// timeHandshake takes the handshake's round trip, if what this host sent of it went out once.
+func (f *modelFlow) timeHandshake() {
+	c, tx := &f.conn, &f.conn.Dir[flow.TX]
+	sent, answered := c.SYN, c.SYNACK
+	if tx.Flags&ack != 0 { // this host answered
+		sent, answered = c.SYNACK, c.ACK
+	}
+	if sent != 0 && answered > sent && tx.Retransmitted == 0 {
+		f.sample(answered, sent)
+	}
+}
+
+// sample follows RFC 6298, 2. A clock that ran backwards measures nothing.
+func (f *modelFlow) sample(answered, sent uint64) {
+	if answered < sent && !quirkBackward {
+		return
+	}
+	r := uint32(min(max((answered-sent)/1000, 1), 0x0fff_ffff)) // 268 s
+	t := &f.rtt
+	if t.MinUS == 0 || r < t.MinUS {
+		t.MinUS = r
+	}
+	if t.SmoothedUS8 == 0 {
+		t.SmoothedUS8, t.VarUS4 = r*8, r*4/2
+		return
+	}
+	off := int64(r) - int64(t.SmoothedUS8/8)
+	t.SmoothedUS8 = uint32(int64(t.SmoothedUS8) + off)
+	t.VarUS4 = uint32(int64(t.VarUS4) + max(off, -off) - int64(t.VarUS4/4))
+}
+
+// record returns what the kernel is to hold.
+func (f *modelFlow) record() flow.Record {
+	r := flow.Record{Conn: f.conn.Conn, RTT: f.rtt, Exchange: f.number}
+	if f.answered {
+		r.Answered = 1
+	}
+	if f.reopened {
+		r.Reopened = 1
+	}
+	oldest := f.number + 1 - uint32(len(f.exchanges))
+	for i, e := range f.exchanges {
+		r.Ring[(oldest+uint32(i))%flow.Exchanges] = e
+	}
+	return r
+}

@@ -1,0 +1,16 @@
+package bpf
+
+// Where the program does otherwise than its definitions say. Each is to go, on one side or the other.
+const (
+	// quirkPadding: extension headers are also read from behind the packet's end, if the frame goes on there.
+	quirkPadding = true
+	// quirkRestart: a SYN-ACK that completes the handshake and restarts a sequence that was known does not restart
+	// exchange 0 (and 1), so that their distinct bytes are counted from the old sequence.
+	quirkRestart = true
+	// quirkNoISN: exchange 0 (and 1) of a direction whose sequence is known, but not its ISN, start at 0 (and 1).
+	quirkNoISN = true
+	// quirkBackward: a round trip whose end is before its start is one of 268 s, the longest.
+	quirkBackward = true
+	// quirkNinth: a ninth extension header is looked at, too, before the packet is given up.
+	quirkNinth = true
+)
