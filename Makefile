@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 GO ?= go
 TOOL := $(GO) tool -modfile=go.tool.mod
-C_FILES := $(wildcard bpf/*.c bpf/*.h)
+C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/testdata/*.c)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # How long each benchmark runs.
 BENCHTIME ?= 1s

@@ -60,7 +60,7 @@ func Start(o Options, log zerolog.Logger) (*Agent, error) {
 	}
 	a := &Agent{
 		options: o, log: log, clock: clock,
-		meta:     flow.Meta{Layout: hash, Flows: o.Tables.Flows, HalfOpen: o.Tables.HalfOpen, UDP: o.Tables.UDP},
+		meta:     flow.Meta{Layout: hash, Capacity: o.Tables.capacities()},
 		attached: make(map[int]attached),
 		failed:   make(map[int]string),
 	}
@@ -183,8 +183,8 @@ func (a *Agent) sweep() {
 		a.log.Error().Err(err).Msg("sweep of the tables was cut short")
 		return
 	}
-	a.log.Debug().Int("flows", swept.Flows).Int("half_open", swept.HalfOpen).Int("udp", swept.UDP).
-		Int("removed", swept.Removed).Msg("swept")
+	a.meta.Swept, a.meta.Entries, a.meta.Evicted = a.clock.Now(), swept.Entries, swept.Evicted
+	a.log.Debug().Uints32("entries", swept.Entries[:]).Int("removed", swept.Removed).Msg("swept")
 }
 
 func (a *Agent) removeOldLayouts() {

@@ -468,8 +468,8 @@ func TestPinPermissions(t *testing.T) {
 			startAgent(t, agentOptions(pins, func(o *Options) { o.Pins.Mode, o.Pins.Group = c.mode, "4242" }))
 			dir := tablesDir(t, pins)
 			want := map[string]os.FileMode{pins: c.root, dir: c.root}
-			for _, name := range shared() {
-				want[filepath.Join(dir, name)] = c.pin
+			for _, m := range (&tables{}).shared() {
+				want[filepath.Join(dir, m.name)] = c.pin
 			}
 			for path, mode := range want {
 				var stat unix.Stat_t

@@ -3,18 +3,8 @@
 #ifndef FIVETUPLE_COUNT_H
 #define FIVETUPLE_COUNT_H
 
+#include "holes.h"
 #include "options.h"
-
-/* Sequence numbers compare modulo 2^32 (RFC 9293, 3.4). */
-static __always_inline int before(__u32 a, __u32 b)
-{
-	return (__s32)(a - b) < 0;
-}
-
-static __always_inline __u32 sequence_length(const struct packet *p)
-{
-	return p->payload + !!(p->flags & TCP_SYN) + !!(p->flags & TCP_FIN);
-}
 
 /* End of the payload in sequence space: a SYN comes before it, a FIN behind. */
 static __always_inline __u32 data_end(const struct packet *p)
@@ -44,23 +34,17 @@ static __always_inline void take_syn(struct __sk_buff *skb, struct direction *d,
 	d->ttl = p->ttl;
 }
 
-/* How many of the segments start below the highest sequence: a merged packet that overlaps it is split there. */
-static __always_inline __u32 segments_below(const struct packet *p, __u32 high)
-{
-	__u32 old = high - p->seq;
-	if (old >= sequence_length(p) || p->segments == 1)
-		return p->segments;
-	return (old + p->segment_max - 1) / p->segment_max;
-}
-
-static __always_inline void take_sequence(struct __sk_buff *skb, struct direction *d, const struct packet *p,
-					  struct news *news)
+/* TRACKED: the connection is in the flow table, so that its holes are remembered. */
+static __always_inline void take_sequence(struct __sk_buff *skb, struct direction *d, const struct packet *p, int dir,
+					  int tracked, struct news *news)
 {
 	__u32 length = sequence_length(p);
 
 	if (p->flags & TCP_RST)
 		return;
 	if (p->flags & TCP_SYN && !(d->known & KNOWN_ISN && d->isn == p->seq)) {
+		if (tracked && d->holes)
+			drop_holes(d, &p->key, dir);
 		take_syn(skb, d, p);
 	} else if (!(d->known & KNOWN_SEQ)) {
 		d->known |= KNOWN_SEQ;
@@ -72,12 +56,15 @@ static __always_inline void take_sequence(struct __sk_buff *skb, struct directio
 	}
 	if (!length)
 		return;
-	if (before(p->seq, d->seq_high)) {
-		d->retransmitted += segments_below(p, d->seq_high);
-		news->retransmitted = 1;
+	if (p->seq != d->seq_high)
+		news->retransmitted = take_disorder(d, p, dir, tracked);
+	__u32 end = p->seq + length;
+	if (before(d->seq_high, end)) {
+		__u32 quarter = (d->seq_high ^ end) & ~(FARTHEST_HOLE - 1);
+		d->seq_high = end;
+		if (quarter && d->holes)
+			drop_far_holes(d, &p->key, dir);
 	}
-	if (before(d->seq_high, p->seq + length))
-		d->seq_high = p->seq + length;
 	if (p->payload && before(d->data_high, data_end(p))) {
 		news->payload = 1;
 		news->data_start = d->data_high;
@@ -93,6 +80,12 @@ static __always_inline void take_first_payload(struct __sk_buff *skb, struct dir
 		return;
 	if (length > sizeof(d->first_payload))
 		length = sizeof(d->first_payload);
+	if (!is_captured(skb, p->data + length)) {
+		if (is_captured(skb, p->data + 1))
+			length = skb->cb[1] - p->data;
+		else
+			return;
+	}
 	/* The verifier has lost the bounds by here: 1 to 16. */
 	length = ((length - 1) & (sizeof(d->first_payload) - 1)) + 1;
 	if (!bpf_skb_load_bytes(skb, p->data, d->first_payload, length))
@@ -102,21 +95,19 @@ static __always_inline void take_first_payload(struct __sk_buff *skb, struct dir
 /* Adds what a writer that met the lock too often has left. */
 static __always_inline void fold_late(struct direction *d)
 {
-	if (!d->late_packets)
+	if (!d->late)
 		return;
-	__u32 payload = __sync_lock_test_and_set(&d->late_payload, 0);
-	__u32 packets = __sync_lock_test_and_set(&d->late_packets, 0);
+	__u64 late = __sync_lock_test_and_set(&d->late, 0);
+	__u32 packets = late >> 48, headers = late >> 25 & 0x7fffff, payload = late & 0x1ffffff;
 	d->contended += packets;
 	d->packets += packets;
-	d->bytes += __sync_lock_test_and_set(&d->late_bytes, 0);
+	d->bytes += payload + headers;
 	d->payload += payload;
 }
 
 static __always_inline void leave_late(struct direction *d, const struct packet *p)
 {
-	__sync_fetch_and_add(&d->late_payload, p->payload);
-	__sync_fetch_and_add(&d->late_bytes, data_bytes(p));
-	__sync_fetch_and_add(&d->late_packets, p->segments);
+	__sync_fetch_and_add(&d->late, LATE(p->segments, p->segments * p->headers, p->payload));
 }
 
 /*
@@ -158,9 +149,6 @@ static __always_inline void count_packet(struct __sk_buff *skb, struct conn *c, 
 /* Notes the handshake's times: the first SYN, the first SYN-ACK, the first acknowledgement of that. */
 static __always_inline void take_handshake(struct conn *c, const struct packet *p, int dir)
 {
-	struct direction *d = &c->dir[dir], *other = &c->dir[!dir];
-	/* Whoever sent the SYN-ACK has acknowledged the other's SYN by it; its next segments are not the answer. */
-	int acknowledged = d->known & KNOWN_ACK && !before(d->ack_high, other->isn + 1);
 	if (p->flags & TCP_RST)
 		return;
 	if (p->flags & TCP_SYN) {
@@ -170,19 +158,24 @@ static __always_inline void take_handshake(struct conn *c, const struct packet *
 			c->syn_ack = p->now;
 		return;
 	}
-	if (c->syn_ack && !c->ack && !acknowledged && p->flags & TCP_ACK && other->known & KNOWN_ISN &&
-	    !before(p->ack, other->isn + 1))
+	if (!c->syn_ack || c->ack || !(p->flags & TCP_ACK))
+		return;
+	const struct direction *d = &c->dir[dir], *other = &c->dir[!dir];
+	/* Whoever sent the SYN-ACK has acknowledged the other's SYN by it; its next segments are not the answer. */
+	int acknowledged = d->known & KNOWN_ACK && !before(d->ack_high, other->isn + 1);
+	if (!acknowledged && other->known & KNOWN_ISN && !before(p->ack, other->isn + 1))
 		c->ack = p->now;
 }
 
+/* TRACKED: the connection is in the flow table. */
 static __always_inline void count_segment(struct __sk_buff *skb, struct conn *c, const struct packet *p, int dir,
-					  struct news *news)
+					  int tracked, struct news *news)
 {
 	struct direction *d = &c->dir[dir];
 
 	take_handshake(c, p, dir);
 	count_packet(skb, c, d, p);
-	take_sequence(skb, d, p, news);
+	take_sequence(skb, d, p, dir, tracked, news);
 	/* The sender of a true RST sends nothing new after it: that one was forged. */
 	if (news->payload && c->state == STATE_CLOSED && d->flags & TCP_RST)
 		c->state = STATE_OPEN;

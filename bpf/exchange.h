@@ -58,6 +58,30 @@ static __always_inline void start_sequence(struct flow_record *r, int dir, __u32
 		r->ring[1].seq[dir] = start;
 }
 
+#define STAMP_SHIFT 4
+#define STAMP_MASK ((1ULL << 48) - 1)
+
+static __always_inline void set_stamp(struct stamp *s, __u64 now)
+{
+	__u64 value = now >> STAMP_SHIFT & STAMP_MASK ?: 1;
+	s->part[0] = value;
+	s->part[1] = value >> 16;
+	s->part[2] = value >> 32;
+}
+
+/* 0: none. */
+static __always_inline __u64 stamp_value(const struct stamp *s)
+{
+	return s->part[0] | (__u64)s->part[1] << 16 | (__u64)s->part[2] << 32;
+}
+
+/* Microseconds from a stamp to now; 0 if it lies behind. */
+static __always_inline __u64 since_stamp(__u64 stamp, __u64 now)
+{
+	__u64 passed = ((now >> STAMP_SHIFT) - stamp) & STAMP_MASK;
+	return passed >> 47 ? 0 : (passed << STAMP_SHIFT) / 1000;
+}
+
 static __always_inline __u16 at_most_u16(__u32 n)
 {
 	return n > 0xffff ? 0xffff : n;
@@ -67,8 +91,9 @@ static __always_inline void take_rx_segment(struct exchange *e, const struct pac
 {
 	__u32 largest = p->headers + p->segment_max;
 	__u32 smallest = p->headers + p->payload - (p->segments - 1) * p->segment_max;
-	if (e->last[RX]) {
-		__u64 gap = p->now > e->last[RX] ? (p->now - e->last[RX]) / 1000 : 0;
+	__u64 last = stamp_value(&e->last[RX]);
+	if (last) {
+		__u64 gap = since_stamp(last, p->now);
 		if (gap > e->rx_gap_us)
 			e->rx_gap_us = gap > 0xffffffff ? 0xffffffff : gap;
 	}
@@ -97,9 +122,9 @@ static __always_inline void take_exchange(struct flow_record *r, const struct pa
 		start_exchange(e, before, news->data_start, &r->conn.dir[TX]);
 	if (dir == RX)
 		take_rx_segment(e, p);
-	if (!e->first[dir])
-		e->first[dir] = p->now;
-	e->last[dir] = p->now;
+	if (!stamp_value(&e->first[dir]))
+		set_stamp(&e->first[dir], p->now);
+	set_stamp(&e->last[dir], p->now);
 }
 
 #endif

@@ -34,7 +34,7 @@ func TestExchange(t *testing.T) {
 	r := c.flow()
 	wantExchange(t, r, 1)
 	same(t, *exchangeAt(t, &r, 1), flow.Exchange{
-		First: [2]uint64{clockAt(2000), clockAt(3000)}, Last: [2]uint64{clockAt(2900), clockAt(3300)},
+		First: [2]flow.Stamp{stampAt(2000), stampAt(3000)}, Last: [2]flow.Stamp{stampAt(2900), stampAt(3300)},
 		Seq: [2]uint32{peerISN + 1, hostISN + 1}, RXGapUS: 500, RXMin: 80, RXMax: 140,
 	})
 	same(t, r.Since(exchangeAt(t, &r, 1), flow.RX), flow.Span{Packets: 3, Bytes: 320, Payload: 200, Length: 200})
@@ -50,7 +50,7 @@ func TestExchangeTurnsWithNewRequest(t *testing.T) {
 	r := c.flow()
 	wantExchange(t, r, 2)
 	same(t, *exchangeAt(t, &r, 2), flow.Exchange{
-		First: [2]uint64{clockAt(2200)}, Last: [2]uint64{clockAt(2200)},
+		First: [2]flow.Stamp{stampAt(2200)}, Last: [2]flow.Stamp{stampAt(2200)},
 		Payload: [2]uint64{100, 300}, Packets: [2]uint32{1, 1}, Headers: [2]uint32{40, 40},
 		Seq: [2]uint32{peerISN + 101, hostISN + 301}, RXMin: 110, RXMax: 110,
 	})
@@ -62,7 +62,7 @@ func TestServerSpeaksFirst(t *testing.T) {
 	c.at(2000).txData(0, "220 ready\r\n")
 	r := c.flow()
 	wantExchange(t, r, 0)
-	same(t, [2]uint64{r.Ring[0].First[flow.TX], r.Ring[0].First[flow.RX]}, [2]uint64{clockAt(2000), 0})
+	same(t, r.Ring[0].First, [2]flow.Stamp{flow.TX: stampAt(2000)})
 	c.at(3000).rxData(0, "EHLO\r\n")
 	r = c.flow()
 	wantExchange(t, r, 1)
@@ -141,7 +141,7 @@ func TestRingHoldsFour(t *testing.T) {
 	}
 	for n := uint32(calls - 3); n <= calls; n++ {
 		e := exchangeAt(t, &r, n)
-		same(t, e.First, [2]uint64{clockAt(uint64(1900 + 100*n)), clockAt(uint64(1950 + 100*n))})
+		same(t, e.First, [2]flow.Stamp{stampAt(uint64(1900 + 100*n)), stampAt(uint64(1950 + 100*n))})
 		same(t, r.Since(e, flow.RX).Length, 10*(calls-n+1))
 		same(t, r.Since(e, flow.TX).Payload, uint64(20*(calls-n+1)))
 	}

@@ -16,43 +16,45 @@ import (
 type fivetupleConn struct {
 	_      structs.HostLayout
 	Lock   uint32
+	Tag    uint32
 	State  uint8
 	Origin uint8
 	Moved  uint16
+	Pad    uint32
 	Id     uint64
 	Last   uint64
 	Syn    uint64
 	SynAck uint64
 	Ack    uint64
 	Dir    [2]struct {
-		_             structs.HostLayout
-		Packets       uint64
-		Bytes         uint64
-		Payload       uint64
-		DataPackets   uint32
-		DataHeaders   uint32
-		Isn           uint32
-		SeqHigh       uint32
-		DataHigh      uint32
-		AckHigh       uint32
-		Retransmitted uint32
-		OutOfOrder    uint32
-		ZeroWindow    uint32
-		KeepAlive     uint32
-		Ifindex       uint32
-		LatePackets   uint32
-		LateBytes     uint32
-		LatePayload   uint32
-		Flags         uint16
-		Known         uint8
-		FirstLen      uint8
-		FirstPayload  [16]uint8
-		SynMss        uint16
-		SynWscale     uint8
-		SynOptions    uint8
-		Ttl           uint8
-		Pad           [3]uint8
-		Contended     uint32
+		_              structs.HostLayout
+		Packets        uint64
+		Bytes          uint64
+		Payload        uint64
+		Late           uint64
+		DataPackets    uint32
+		DataHeaders    uint32
+		SeqHigh        uint32
+		DataHigh       uint32
+		AckHigh        uint32
+		Ifindex        uint32
+		Flags          uint16
+		Known          uint8
+		FirstLen       uint8
+		Ttl            uint8
+		Holes          uint8
+		HolesForgotten uint16
+		Isn            uint32
+		Retransmitted  uint32
+		OutOfOrder     uint32
+		ZeroWindow     uint32
+		KeepAlive      uint32
+		Contended      uint32
+		FirstPayload   [16]uint8
+		SynMss         uint16
+		SynWscale      uint8
+		SynOptions     uint8
+		Pad            uint32
 	}
 }
 
@@ -83,15 +85,30 @@ type fivetupleFlowRecord struct {
 	Pad      [2]uint8
 	Ring     [4]struct {
 		_       structs.HostLayout
-		First   [2]uint64
-		Last    [2]uint64
 		Payload [2]uint64
 		Packets [2]uint32
 		Headers [2]uint32
 		Seq     [2]uint32
+		First   [2]struct {
+			_    structs.HostLayout
+			Part [3]uint16
+		}
+		Last [2]struct {
+			_    structs.HostLayout
+			Part [3]uint16
+		}
 		RxGapUs uint32
 		RxMin   uint16
 		RxMax   uint16
+	}
+}
+
+type fivetupleHoles struct {
+	_  structs.HostLayout
+	At [64]struct {
+		_     structs.HostLayout
+		Start uint32
+		End   uint32
 	}
 }
 
@@ -99,26 +116,49 @@ type fivetupleMeta struct {
 	_         structs.HostLayout
 	Layout    uint64
 	Heartbeat uint64
-	Flows     uint32
-	HalfOpen  uint32
-	Udp       uint32
-	Pad       uint32
+	Swept     uint64
+	Evicted   [5]uint64
+	Entries   [5]uint32
+	Capacity  [5]uint32
+}
+
+type fivetupleSource struct {
+	_          structs.HostLayout
+	First      uint64
+	Last       uint64
+	Syns       uint32
+	Handshakes uint32
+	Rsts       uint32
+	Flows      uint32
+	Ports      [32]uint32
+}
+
+type fivetupleTableCounts struct {
+	_        structs.HostLayout
+	Inserted uint64
+	Refused  uint64
+	Removed  uint64
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	fivetupleMapFlows        = "flows"
-	fivetupleMapHalfOpen     = "half_open"
-	fivetupleMapMeta         = "meta"
-	fivetupleMapReasons      = "reasons"
-	fivetupleMapUdp          = "udp"
-	fivetupleProgFtEgress    = "ft_egress"
-	fivetupleProgFtEmpty     = "ft_empty"
-	fivetupleProgFtIngress   = "ft_ingress"
-	fivetupleVarClockFromSkb = "clock_from_skb"
-	fivetupleVarMidstreamAny = "midstream_any"
+	fivetupleMapCounts        = "counts"
+	fivetupleMapFlows         = "flows"
+	fivetupleMapHalfOpen      = "half_open"
+	fivetupleMapHoles         = "holes"
+	fivetupleMapMeta          = "meta"
+	fivetupleMapReasons       = "reasons"
+	fivetupleMapSources       = "sources"
+	fivetupleMapUdp           = "udp"
+	fivetupleProgFtEgress     = "ft_egress"
+	fivetupleProgFtEmpty      = "ft_empty"
+	fivetupleProgFtIngress    = "ft_ingress"
+	fivetupleProgFtRemove     = "ft_remove"
+	fivetupleVarClockFromSkb  = "clock_from_skb"
+	fivetupleVarLengthsFromCb = "lengths_from_cb"
+	fivetupleVarMidstreamAny  = "midstream_any"
 )
 
 // loadFivetuple returns the embedded CollectionSpec for fivetuple.
@@ -166,16 +206,20 @@ type fivetupleProgramSpecs struct {
 	FtEgress  *ebpf.ProgramSpec `ebpf:"ft_egress"`
 	FtEmpty   *ebpf.ProgramSpec `ebpf:"ft_empty"`
 	FtIngress *ebpf.ProgramSpec `ebpf:"ft_ingress"`
+	FtRemove  *ebpf.ProgramSpec `ebpf:"ft_remove"`
 }
 
 // fivetupleMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fivetupleMapSpecs struct {
+	Counts   *ebpf.MapSpec `ebpf:"counts"`
 	Flows    *ebpf.MapSpec `ebpf:"flows"`
 	HalfOpen *ebpf.MapSpec `ebpf:"half_open"`
+	Holes    *ebpf.MapSpec `ebpf:"holes"`
 	Meta     *ebpf.MapSpec `ebpf:"meta"`
 	Reasons  *ebpf.MapSpec `ebpf:"reasons"`
+	Sources  *ebpf.MapSpec `ebpf:"sources"`
 	Udp      *ebpf.MapSpec `ebpf:"udp"`
 }
 
@@ -183,8 +227,9 @@ type fivetupleMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fivetupleVariableSpecs struct {
-	ClockFromSkb *ebpf.VariableSpec `ebpf:"clock_from_skb"`
-	MidstreamAny *ebpf.VariableSpec `ebpf:"midstream_any"`
+	ClockFromSkb  *ebpf.VariableSpec `ebpf:"clock_from_skb"`
+	LengthsFromCb *ebpf.VariableSpec `ebpf:"lengths_from_cb"`
+	MidstreamAny  *ebpf.VariableSpec `ebpf:"midstream_any"`
 }
 
 // fivetupleObjects contains all objects after they have been loaded into the kernel.
@@ -207,19 +252,25 @@ func (o *fivetupleObjects) Close() error {
 //
 // It can be passed to loadFivetupleObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fivetupleMaps struct {
+	Counts   *ebpf.Map `ebpf:"counts"`
 	Flows    *ebpf.Map `ebpf:"flows"`
 	HalfOpen *ebpf.Map `ebpf:"half_open"`
+	Holes    *ebpf.Map `ebpf:"holes"`
 	Meta     *ebpf.Map `ebpf:"meta"`
 	Reasons  *ebpf.Map `ebpf:"reasons"`
+	Sources  *ebpf.Map `ebpf:"sources"`
 	Udp      *ebpf.Map `ebpf:"udp"`
 }
 
 func (m *fivetupleMaps) Close() error {
 	return _FivetupleClose(
+		m.Counts,
 		m.Flows,
 		m.HalfOpen,
+		m.Holes,
 		m.Meta,
 		m.Reasons,
+		m.Sources,
 		m.Udp,
 	)
 }
@@ -228,8 +279,9 @@ func (m *fivetupleMaps) Close() error {
 //
 // It can be passed to loadFivetupleObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fivetupleVariables struct {
-	ClockFromSkb *ebpf.Variable `ebpf:"clock_from_skb"`
-	MidstreamAny *ebpf.Variable `ebpf:"midstream_any"`
+	ClockFromSkb  *ebpf.Variable `ebpf:"clock_from_skb"`
+	LengthsFromCb *ebpf.Variable `ebpf:"lengths_from_cb"`
+	MidstreamAny  *ebpf.Variable `ebpf:"midstream_any"`
 }
 
 // fivetuplePrograms contains all programs after they have been loaded into the kernel.
@@ -239,6 +291,7 @@ type fivetuplePrograms struct {
 	FtEgress  *ebpf.Program `ebpf:"ft_egress"`
 	FtEmpty   *ebpf.Program `ebpf:"ft_empty"`
 	FtIngress *ebpf.Program `ebpf:"ft_ingress"`
+	FtRemove  *ebpf.Program `ebpf:"ft_remove"`
 }
 
 func (p *fivetuplePrograms) Close() error {
@@ -246,6 +299,7 @@ func (p *fivetuplePrograms) Close() error {
 		p.FtEgress,
 		p.FtEmpty,
 		p.FtIngress,
+		p.FtRemove,
 	)
 }
 

@@ -69,7 +69,7 @@ func testOptions() Options {
 	return Options{
 		Interfaces: []string{"lo"},
 		Pins:       PinOptions{Path: "/nowhere", Mode: "0440"},
-		Tables:     TableOptions{Flows: 1024, HalfOpen: 1024, UDP: 1024},
+		Tables:     TableOptions{Flows: 1024, HalfOpen: 1024, UDP: 1024, Sources: 1024, Holes: 1024},
 		Midstream:  MidstreamSocket,
 		Sweep:      SweepOptions{Every: time.Minute, Closed: time.Minute, Idle: time.Hour},
 		OnExit:     ExitRemove,
@@ -101,6 +101,8 @@ func (k *kernel) at(us uint64) *kernel {
 }
 
 func clockAt(us uint64) uint64 { return 1_000_000 + us*1000 }
+
+func stampAt(us uint64) flow.Stamp { return flow.StampOf(clockAt(us)) }
 
 // feed runs the program of a direction on a frame, and returns the reason: the only counter that moved, and by one.
 func (k *kernel) feed(dir int, frame []byte, set ...func(*skb)) Reason {
@@ -171,7 +173,7 @@ func (k *kernel) want(reason Reason, dir int, frame []byte, set ...func(*skb)) {
 
 func gso(size uint32) func(*skb) { return func(s *skb) { s.GSOSize = size } }
 
-// record returns the flow table's record, with its lock word, which only counts writers, as 0.
+// record returns the flow table's record, with its lock word, which only counts writers, and its tag as 0.
 func (k *kernel) record(key flow.Key) flow.Record {
 	k.t.Helper()
 	var r flow.Record
@@ -181,7 +183,7 @@ func (k *kernel) record(key flow.Key) flow.Record {
 	if r.Conn.Lock&1 != 0 {
 		k.t.Errorf("lock word %d of %v stayed odd", r.Conn.Lock, key)
 	}
-	r.Conn.Lock = 0
+	r.Conn.Lock, r.Conn.Tag = 0, 0
 	return r
 }
 
@@ -195,7 +197,7 @@ func (k *kernel) conn(m *ebpf.Map, key flow.Key) flow.Conn {
 	if c.Lock&1 != 0 {
 		k.t.Errorf("lock word %d of %v stayed odd", c.Lock, key)
 	}
-	c.Lock = 0
+	c.Lock, c.Tag = 0, 0
 	return c
 }
 

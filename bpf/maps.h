@@ -32,6 +32,34 @@ struct {
 	__type(value, struct conn);
 } udp SEC(".maps");
 
+/*
+ * Holes of connections' directions that have one: the key is the connection's, with the direction in pad[0]. A HASH,
+ * written under the connection's lock only, so that no entry is taken from under its writer. When full, further holes
+ * are forgotten, and counted in the record.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct flow_key);
+	__type(value, struct holes);
+} holes SEC(".maps");
+
+/* Remote addresses, IPv4 v4-mapped. When full, the least recently used goes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u8[16]);
+	__type(value, struct source);
+} sources SEC(".maps");
+
+/* What happened to the tables, by enum table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TABLES);
+	__type(key, __u32);
+	__type(value, struct table_counts);
+} counts SEC(".maps");
+
 /* Packets by direction and reason: index direction * REASONS + reason. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -47,5 +75,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct meta);
 } meta SEC(".maps");
+
+/* Counts by the CPU that runs the program, which runs one at a time: bottom halves are off. */
+#define COUNT_TABLE(table, what)                                                \
+	do {                                                                    \
+		__u32 which = table;                                            \
+		struct table_counts *of = bpf_map_lookup_elem(&counts, &which); \
+		if (of)                                                         \
+			of->what++;                                             \
+	} while (0)
 
 #endif

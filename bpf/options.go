@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fivetuple/correlator/flow"
 )
 
 // Options are the agent's settings, the section `agent` of fivetuple.yaml.
@@ -46,6 +48,19 @@ type TableOptions struct {
 	HalfOpen uint32 `koanf:"half_open"`
 	// UDP is the number of UDP flows; the oldest make room.
 	UDP uint32 `koanf:"udp"`
+	// Sources is the number of remote addresses whose SYNs, handshakes and resets are counted; the oldest make room.
+	Sources uint32 `koanf:"sources"`
+	// Holes is the number of connections' directions at a time of which missing bytes are remembered; when it is full,
+	// what fills others counts as retransmitted.
+	Holes uint32 `koanf:"holes"`
+}
+
+// capacities returns them in the order of enum table.
+func (t TableOptions) capacities() [flow.Tables]uint32 {
+	return [flow.Tables]uint32{
+		flow.TableFlows: t.Flows, flow.TableHalfOpen: t.HalfOpen, flow.TableUDP: t.UDP,
+		flow.TableSources: t.Sources, flow.TableHoles: t.Holes,
+	}
 }
 
 // SweepOptions say when the agent removes records.
@@ -84,6 +99,8 @@ func (o Options) Validate() error {
 		entries("tables.flows", o.Tables.Flows),
 		entries("tables.half_open", o.Tables.HalfOpen),
 		entries("tables.udp", o.Tables.UDP),
+		entries("tables.sources", o.Tables.Sources),
+		entries("tables.holes", o.Tables.Holes),
 		oneOf("midstream", o.Midstream, MidstreamSocket, MidstreamAny),
 		duration("sweep.every", o.Sweep.Every, 100*time.Millisecond, time.Minute),
 		duration("sweep.closed", o.Sweep.Closed, time.Second, time.Hour),

@@ -57,17 +57,16 @@ struct option_walk {
 static long walk_option(__u32 round, struct option_walk *w)
 {
 	struct option o = {};
-	if (w->offset >= w->end || bpf_skb_load_bytes(w->skb, w->offset, &o.kind, sizeof(o.kind)) ||
-	    o.kind == OPTION_END)
+	if (w->offset >= w->end || load(w->skb, w->offset, &o.kind, sizeof(o.kind)) || o.kind == OPTION_END)
 		return STOP;
 	if (o.kind == OPTION_NOP) {
 		w->offset++;
 		return GO_ON;
 	}
-	if (bpf_skb_load_bytes(w->skb, w->offset, &o, 2) || o.length < 2 || w->offset + o.length > w->end)
+	if (load(w->skb, w->offset, &o, 2) || o.length < 2 || w->offset + o.length > w->end)
 		return STOP;
 	if (o.length > 2)
-		bpf_skb_load_bytes(w->skb, w->offset, &o, o.length == 3 ? 3 : 4);
+		load(w->skb, w->offset, &o, o.length == 3 ? 3 : 4);
 	w->facts = add_facts(w->facts, &o);
 	w->offset += o.length;
 	return GO_ON;

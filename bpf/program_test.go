@@ -338,7 +338,7 @@ func TestFastOpen(t *testing.T) {
 	r := c.flow()
 	same(t, [2]uint64{uint64(r.Exchange), r.Conn.Dir[flow.RX].Payload}, [2]uint64{1, 18})
 	same(t, r.Ring[1], flow.Exchange{
-		First: [2]uint64{clockAt(0), 0}, Last: [2]uint64{clockAt(0), 0},
+		First: [2]flow.Stamp{stampAt(0), {}}, Last: [2]flow.Stamp{stampAt(0), {}},
 		Seq: [2]uint32{peerISN + 1, hostISN + 1}, RXMin: 58, RXMax: 58,
 	})
 	c.at(20).txData(0, "HTTP/1.1 200 OK\r\n\r\n") // before the peer's ACK
@@ -416,7 +416,7 @@ func TestMidstreamAny(t *testing.T) {
 	}
 	want.Ring[0].Seq[flow.RX] = 1001
 	want.Ring[1] = flow.Exchange{
-		First: [2]uint64{clockAt(50)}, Last: [2]uint64{clockAt(50)}, Seq: [2]uint32{1001}, RXMin: 58, RXMax: 58,
+		First: [2]flow.Stamp{stampAt(50)}, Last: [2]flow.Stamp{stampAt(50)}, Seq: [2]uint32{1001}, RXMin: 58, RXMax: 58,
 	}
 	same(t, c.flow(), want)
 }

@@ -102,9 +102,11 @@ func (r *Reader) Lookup(k flow.Key, record *flow.Record) error {
 		if err := lookup(v.flows, &s.key, &s.again); err != nil {
 			return err
 		}
-		// The kernel copies a value from its start, where the lock word is. An even word that is still the same
-		// when the next copy begins says that nobody wrote while the first was made: the first one is whole.
-		if record.Conn.Lock&1 == 0 && record.Conn.Lock == s.again.Conn.Lock && record.Conn.ID == s.again.Conn.ID {
+		// Two copies with the same even lock word: nobody wrote between the moments at which the two words were
+		// read. The kernel may copy the rest before or after the word (fast string instructions have no order), but
+		// what it copies before the word in one copy it copies before it in the other: so a byte that is the same
+		// in both was read at least once between those moments.
+		if record.Conn.Lock&1 == 0 && *record == s.again {
 			return nil
 		}
 		*record = s.again

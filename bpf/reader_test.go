@@ -38,7 +38,7 @@ func freshMeta(t testing.TB) *flow.Meta {
 	must(t, err)
 	clock, err := NewClock()
 	must(t, err)
-	return &flow.Meta{Layout: hash, Heartbeat: clock.Now(), Flows: 1024, HalfOpen: 1024, UDP: 1024}
+	return &flow.Meta{Layout: hash, Heartbeat: clock.Now(), Capacity: testOptions().Tables.capacities()}
 }
 
 func newPublished(t testing.TB) *published {
@@ -50,7 +50,7 @@ func TestReaderFindsRecord(t *testing.T) {
 	p := newPublished(t)
 	p.open(peerISN, hostISN)
 	got := lookUp(t, newTestReader(t, p.pins), p.tuple.key(flow.TCP))
-	got.Conn.Lock = 0
+	got.Conn.Lock, got.Conn.Tag = 0, 0
 	same(t, got, p.flow())
 }
 
@@ -157,7 +157,8 @@ func TestReaderFindsTablesThatComeLater(t *testing.T) {
 
 // TestReaderFollowsReplacedTables replaces one table at a time, as an agent does whose capacities have changed.
 func TestReaderFollowsReplacedTables(t *testing.T) {
-	for _, name := range shared() {
+	for _, m := range (&tables{}).shared() {
+		name := m.name
 		t.Run(name, func(t *testing.T) {
 			p := newPublished(t)
 			r := newTestReader(t, p.pins)

@@ -25,36 +25,42 @@ struct flow_key {
 	__u8 pad[3];
 };
 
-/* What one direction of a connection did. */
+/* What one direction of a connection did. What every segment touches comes first, within 64 bytes. */
 struct direction {
 	__u64 packets; /* segments, pure ACKs too */
 	__u64 bytes;
-	__u64 payload;       /* bytes behind the L4 header; data sent again counts again */
-	__u32 data_packets;  /* segments that carry payload, mod 2^32 */
-	__u32 data_headers;  /* IP + TCP header bytes of those, mod 2^32 */
-	__u32 isn;           /* of the last SYN; valid with KNOWN_ISN */
-	__u32 seq_high;      /* highest sequence end; SYN and FIN count one; valid with KNOWN_SEQ */
-	__u32 data_high;     /* highest sequence end of payload */
-	__u32 ack_high;      /* highest acknowledgement sent in this direction; valid with KNOWN_ACK */
-	__u32 retransmitted; /* segments that began below seq_high: a repeated SYN or FIN too */
-	__u32 out_of_order;  /* segments that filled a hole */
-	__u32 zero_window;   /* segments with window 0, without SYN, FIN or RST */
-	__u32 keep_alive;    /* segments of 0 or 1 byte at seq_high - 1 */
-	__u32 ifindex;       /* the interface that this direction counts on */
-	__u32 late_packets;  /* segments that met the lock too often: folded in by the next writer */
-	__u32 late_bytes;
-	__u32 late_payload;
-	__u16 flags;    /* all TCP flags seen: nine bits, CWR 0x80, AE 0x100 (RFC 9293, 3.1; RFC 9768) */
-	__u8 known;     /* KNOWN_* */
-	__u8 first_len; /* bytes in first_payload */
+	__u64 payload;         /* bytes behind the L4 header; data sent again counts again */
+	__u64 late;            /* LATE(): segments that met the lock too often; folded in by the next writer */
+	__u32 data_packets;    /* segments that carry payload, mod 2^32 */
+	__u32 data_headers;    /* IP + TCP header bytes of those, mod 2^32 */
+	__u32 seq_high;        /* highest sequence end; SYN and FIN count one; valid with KNOWN_SEQ */
+	__u32 data_high;       /* highest sequence end of payload */
+	__u32 ack_high;        /* highest acknowledgement sent in this direction; valid with KNOWN_ACK */
+	__u32 ifindex;         /* the interface that this direction counts on */
+	__u16 flags;           /* all TCP flags seen: nine bits, CWR 0x80, AE 0x100 (RFC 9293, 3.1; RFC 9768) */
+	__u8 known;            /* KNOWN_* */
+	__u8 first_len;        /* bytes in first_payload */
+	__u8 ttl;              /* TTL or hop limit of the SYN, else of the first packet */
+	__u8 holes;            /* below seq_high and remembered now, see holes.h */
+	__u16 holes_forgotten; /* for want of room: what fills them counts as retransmitted; at most 2^16 - 1 */
+	__u32 isn;             /* of the last SYN; valid with KNOWN_ISN */
+	__u32 retransmitted;   /* segments that began below seq_high and filled no hole: a repeated SYN or FIN too */
+	__u32 out_of_order;    /* segments that began below seq_high and filled a hole, or a part of one */
+	__u32 zero_window;     /* segments with window 0, without SYN, FIN or RST */
+	__u32 keep_alive;      /* segments of 0 or 1 byte at seq_high - 1 */
+	__u32 contended;       /* late segments folded in: counted, but their sequence and exchange are not */
 	__u8 first_payload[16];
 	__u16 syn_mss;    /* of the SYN; 0: none */
 	__u8 syn_wscale;  /* of the SYN; valid with SYN_WSCALE */
 	__u8 syn_options; /* SYN_* */
-	__u8 ttl;         /* TTL or hop limit of the SYN, else of the first packet */
-	__u8 pad[3];
-	__u32 contended; /* late segments folded in: counted, but their sequence and exchange are not */
+	__u32 pad;
 };
+
+/*
+ * Segments counted without the lock: 16 bits of segments, 23 of their header bytes, 25 of payload. One word, so that
+ * one atomic addition keeps them together.
+ */
+#define LATE(packets, headers, payload) ((__u64)(packets) << 48 | (__u64)(headers) << 25 | (payload))
 
 enum {
 	KNOWN_ISN = 1 << 0,
@@ -71,10 +77,12 @@ enum {
 
 /* A connection or UDP flow: all that is known of one before its first exchange. Half-open connections are just this. */
 struct conn {
-	__u32 lock;    /* even: whole; odd: being written */
-	__u8 state;    /* STATE_* */
-	__u8 origin;   /* ORIGIN_* */
-	__u16 moved;   /* times that a direction changed its interface */
+	__u32 lock;  /* even: whole; odd: being written */
+	__u32 tag;   /* hash of the 5-tuple: the entry is still its own, and not removed and used again */
+	__u8 state;  /* STATE_* */
+	__u8 origin; /* ORIGIN_* */
+	__u16 moved; /* times that a direction changed its interface */
+	__u32 pad;
 	__u64 id;      /* time of the first segment: names this generation of the 5-tuple; 0: not filled in yet */
 	__u64 last;    /* time of the last segment */
 	__u64 syn;     /* time of the first SYN; 0: not seen */
@@ -86,17 +94,22 @@ struct conn {
 enum { STATE_HALF_OPEN, STATE_OPEN, STATE_CLOSED, STATE_PROMOTED };
 enum { ORIGIN_HANDSHAKE, ORIGIN_MIDSTREAM };
 
+/* A moment to 16 ns: the low 48 bits of nanoseconds / 16, which tell 52 days; 0: none. */
+struct stamp {
+	__u16 part[3];
+};
+
 /*
  * One exchange: a run of rx payload and the tx payload that answers it. The arrays hold the flow's running figures at
  * its start, so that any run of exchanges is one subtraction; only segments that carry payload are in them.
  */
 struct exchange {
-	__u64 first[DIRECTIONS]; /* time of the first segment with payload; 0: none */
-	__u64 last[DIRECTIONS];
 	__u64 payload[DIRECTIONS];
 	__u32 packets[DIRECTIONS];
 	__u32 headers[DIRECTIONS];
 	__u32 seq[DIRECTIONS];
+	struct stamp first[DIRECTIONS]; /* time of the first segment with payload */
+	struct stamp last[DIRECTIONS];
 	__u32 rx_gap_us; /* largest time between two rx segments, microseconds, at most 2^32 - 1 */
 	__u16 rx_min;    /* IP bytes of the smallest and the largest rx segment; 0: none */
 	__u16 rx_max;
@@ -124,14 +137,49 @@ struct flow_record {
 	struct exchange ring[EXCHANGES];
 };
 
+/* Bytes of one direction that are missing below its highest: sequence [start, end), none if the two are equal. */
+struct hole {
+	__u32 start;
+	__u32 end;
+};
+
+#define HOLES 64 /* remembered of one direction; a power of two */
+
+struct holes {
+	struct hole at[HOLES];
+};
+
+#define PORT_BITS 1024 /* a power of two */
+
+/* What one remote address did. Counts are mod 2^32, for rates. */
+struct source {
+	__u64 first; /* time of the first and the last thing counted here */
+	__u64 last;
+	__u32 syns;                  /* SYNs without ACK from it */
+	__u32 handshakes;            /* completed, that it had opened */
+	__u32 rsts;                  /* from it */
+	__u32 flows;                 /* records begun with it */
+	__u32 ports[PORT_BITS / 32]; /* a bit for each local port that a SYN of its tried, by a hash: linear counting */
+};
+
+/* The tables, in the order of meta.capacity, meta.entries and the table of counts. */
+enum table { TABLE_FLOWS, TABLE_HALF_OPEN, TABLE_UDP, TABLE_SOURCES, TABLE_HOLES, TABLES };
+
+/* What happened to a table. Entries that nobody removed and that are gone were evicted. */
+struct table_counts {
+	__u64 inserted;
+	__u64 refused; /* for want of room */
+	__u64 removed; /* by the program or the agent */
+};
+
 /* What a reader has to know before it uses the tables. */
 struct meta {
-	__u64 layout;    /* hash of these structures */
-	__u64 heartbeat; /* CLOCK_MONOTONIC nanoseconds of the agent's last sign of life */
-	__u32 flows;     /* capacities, entries */
-	__u32 half_open;
-	__u32 udp;
-	__u32 pad;
+	__u64 layout;           /* hash of these structures */
+	__u64 heartbeat;        /* CLOCK_MONOTONIC nanoseconds of the agent's last sign of life */
+	__u64 swept;            /* of the last sweep, at which entries were counted; 0: none yet */
+	__u64 evicted[TABLES];  /* until then */
+	__u32 entries[TABLES];  /* at that time */
+	__u32 capacity[TABLES]; /* entries */
 };
 
 /* How a packet left the program: each packet counts once, under its direction and one of these. */

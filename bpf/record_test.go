@@ -25,7 +25,7 @@ func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name,
 
 func TestRecordLayout(t *testing.T) {
 	for name, twin := range map[string]any{
-		"flow_key": flow.Key{}, "flow_record": flow.Record{}, "conn": flow.Conn{}, "meta": flow.Meta{},
+		"flow_key": flow.Key{}, "holes": flow.Holes{}, "source": flow.Source{}, "table_counts": flow.TableCounts{}, "flow_record": flow.Record{}, "conn": flow.Conn{}, "meta": flow.Meta{},
 		"direction": flow.Direction{}, "exchange": flow.Exchange{}, "round_trip": flow.RoundTrip{},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +172,11 @@ func TestConstantsAreTheKernels(t *testing.T) {
 		"SYN_MSS": {
 			{"SYN_MSS", synMSS}, {"SYN_WSCALE", synWscale}, {"SYN_SACK", synSACK}, {"SYN_TIMESTAMPS", synTimestamps},
 		},
+	}
+	want["table"] = []constant{{"TABLES", flow.Tables}}
+	for table := flow.Tables - 1; table >= 0; table-- {
+		name := "TABLE_" + strings.ToUpper(flow.TableName(table))
+		want["table"] = append([]constant{{name, uint64(table)}}, want["table"]...)
 	}
 	got := enums(t)
 	delete(got, "reason")

@@ -27,13 +27,16 @@ func NewReplay(flows int) (*Replay, error) {
 	}
 	room := uint32(max(minEntries, min(flows, maxEntries/4)*2))
 	spec, err := configure(Options{
-		Tables: TableOptions{Flows: room, HalfOpen: 2 * room, UDP: 2 * room}, Midstream: MidstreamAny,
+		Tables:    TableOptions{Flows: room, HalfOpen: 2 * room, UDP: 2 * room, Sources: 2 * room, Holes: room},
+		Midstream: MidstreamAny,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := spec.Variables[fivetupleVarClockFromSkb].Set(true); err != nil {
-		return nil, fmt.Errorf("set the clock: %w", err)
+	for _, name := range []string{fivetupleVarClockFromSkb, fivetupleVarLengthsFromCb} {
+		if err := spec.Variables[name].Set(true); err != nil {
+			return nil, fmt.Errorf("set %s: %w", name, err)
+		}
 	}
 	t, err := load(spec, nil)
 	if err != nil {
@@ -44,7 +47,9 @@ func NewReplay(flows int) (*Replay, error) {
 
 // skbContext is struct __sk_buff of linux/bpf.h as far as a test run sets it.
 type skbContext struct {
-	_      [38]uint32
+	_      [12]uint32
+	CB     [5]uint32 // the frame's length on the wire, and how much of it was captured
+	_      [21]uint32
 	Tstamp uint64
 	_      [8]uint32
 }
@@ -55,7 +60,7 @@ func (r *Replay) Packet(frame []byte, rx bool, at time.Time) error {
 	if rx {
 		program = r.tables.Ingress
 	}
-	context := skbContext{Tstamp: uint64(at.UnixNano())}
+	context := skbContext{Tstamp: uint64(at.UnixNano()), CB: [5]uint32{uint32(len(frame)), uint32(len(frame))}}
 	_, err := program.Run(&ebpf.RunOptions{Data: frame, Context: &context})
 	if err != nil {
 		return fmt.Errorf("%w: %d bytes: %w", ErrNotTaken, len(frame), err)
@@ -71,30 +76,17 @@ func (r *Replay) Reasons() (Reasons, error) { return readReasons(r.tables.Reason
 
 // Each calls a function for every flow: with its record, or, half-open and for UDP, with what comes before one.
 func (r *Replay) Each(take func(flow.Key, *flow.Record)) error {
-	err := eachEntry(r.tables.Flows, take)
+	errs := []error{eachEntry(r.tables.Flows, func(k flow.Key, record *flow.Record) error {
+		take(k, record)
+		return nil
+	})}
 	for _, m := range []*ebpf.Map{r.tables.HalfOpen, r.tables.UDP} {
-		err = errors.Join(err, eachEntry(m, func(k flow.Key, c *flow.Conn) {
+		errs = append(errs, eachEntry(m, func(k flow.Key, c *flow.Conn) error {
 			if c.State != flow.StatePromoted {
 				take(k, &flow.Record{Conn: *c})
 			}
+			return nil
 		}))
 	}
-	return err
-}
-
-func eachEntry[V any](m *ebpf.Map, take func(flow.Key, *V)) error {
-	keys, values := make([]flow.Key, sweepBatch), make([]V, sweepBatch)
-	var cursor ebpf.MapBatchCursor
-	for {
-		n, err := m.BatchLookup(&cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("read table: %w", err)
-		}
-		for i := range n {
-			take(keys[i], &values[i])
-		}
-		if err != nil {
-			return nil
-		}
-	}
+	return errors.Join(errs...)
 }

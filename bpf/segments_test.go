@@ -263,15 +263,15 @@ func TestContended(t *testing.T) {
 	release()
 
 	d := c.flow().Conn.Dir[flow.RX]
-	same(t, [4]uint32{d.LatePackets, d.LateBytes, d.LatePayload, d.Contended}, [4]uint32{4, 250 + 4*40, 250, 0})
+	same(t, [2]uint64{d.Late, uint64(d.Contended)}, [2]uint64{4<<48 | 4*40<<25 | 250, 0})
 	same(t, [2]uint64{d.Packets, d.Payload}, [2]uint64{before.Packets, before.Payload})
-	same(t, d.Late(), uint32(4))
+	same(t, d.Lacking(), uint32(4))
 
 	c.rxData(250, text(10))
 	d = c.flow().Conn.Dir[flow.RX]
-	same(t, [4]uint32{d.LatePackets, d.LateBytes, d.LatePayload, d.Contended}, [4]uint32{0, 0, 0, 4})
+	same(t, [2]uint64{d.Late, uint64(d.Contended)}, [2]uint64{0, 4})
 	same(t, [3]uint64{d.Packets, d.Bytes, d.Payload}, [3]uint64{before.Packets + 5, before.Bytes + 250 + 10 + 5*40, 260})
-	same(t, d.Late(), uint32(4))
+	same(t, d.Lacking(), uint32(4))
 }
 
 func TestContendedOtherSide(t *testing.T) {
@@ -282,7 +282,7 @@ func TestContendedOtherSide(t *testing.T) {
 	c.rxData(0, "GET") // folds its own side only
 	c.txData(100, text(100))
 	d := c.flow().Conn.Dir[flow.TX]
-	same(t, [3]uint64{d.Packets, d.Payload, uint64(d.LatePackets)}, [3]uint64{3, 200, 0})
+	same(t, [3]uint64{d.Packets, d.Payload, d.Late}, [3]uint64{3, 200, 0})
 }
 
 // synOptions are the options of a SYN and what they are to say.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -19,55 +20,140 @@ const promotedLife = time.Second
 // sweepBatch is how many entries are read at once.
 const sweepBatch = 512
 
-// Swept counts what a sweep found and removed.
+// Swept is what a sweep found and did.
 type Swept struct {
-	Flows, HalfOpen, UDP int // entries left
-	Removed              int
+	Entries [flow.Tables]uint32 // left
+	Evicted [flow.Tables]uint64 // since the tables were made
+	Removed int
 }
 
-// sweep removes closed and silent entries. Nothing else ever removes one of the flow table's.
+// ages say how long entries stay: after their last packet, and after their end.
+type ages struct{ silent, ended time.Duration }
+
+// sweep removes closed and silent entries, and counts those that stay. Nothing else ever removes one of the flow table's.
 func (t *tables) sweep(o SweepOptions, now uint64) (Swept, error) {
-	var s Swept
-	var errs [3]error
-	s.Flows, errs[0] = sweepTable(t.Flows, &s.Removed, func(r *flow.Record) bool {
-		return silent(&r.Conn, now, o.Idle) || r.Conn.State == flow.StateClosed && silent(&r.Conn, now, o.Closed)
-	})
-	s.HalfOpen, errs[1] = sweepTable(t.HalfOpen, &s.Removed, func(c *flow.Conn) bool {
-		return silent(c, now, halfOpenLife) || c.State == flow.StatePromoted && silent(c, now, promotedLife)
-	})
-	s.UDP, errs[2] = sweepTable(t.UDP, &s.Removed, func(c *flow.Conn) bool { return silent(c, now, o.Idle) })
-	return s, errors.Join(errs[:]...)
+	counts, err := readTableCounts(t.Counts) // before the entries: one that comes meanwhile is no eviction
+	if err != nil {
+		return Swept{}, err
+	}
+	s := sweeper{tables: t, now: now}
+	errs := []error{
+		sweepTable(&s, t.Flows, flow.TableFlows, ages{o.Idle, o.Closed}, func(r *flow.Record) *flow.Conn { return &r.Conn }),
+		sweepTable(&s, t.HalfOpen, flow.TableHalfOpen, ages{halfOpenLife, promotedLife}, func(c *flow.Conn) *flow.Conn { return c }),
+		sweepTable(&s, t.UDP, flow.TableUDP, ages{o.Idle, o.Idle}, func(c *flow.Conn) *flow.Conn { return c }),
+		countEntries[[16]byte, flow.Source](&s, t.Sources, flow.TableSources),
+		countEntries[flow.Key, flow.Holes](&s, t.Holes, flow.TableHoles),
+	}
+	for table := range counts {
+		s.Evicted[table] = counts[table].Evicted(uint64(s.Entries[table]) + uint64(s.removed[table]))
+	}
+	return s.Swept, errors.Join(errs...)
 }
 
-// silent says whether an entry that nobody writes has seen no packet for longer than the given time.
-func silent(c *flow.Conn, now uint64, age time.Duration) bool {
-	return c.Lock&1 == 0 && now > c.Last && now-c.Last > uint64(age)
+// sweeper is one sweep under way.
+type sweeper struct {
+	*tables
+	Swept
+	removed [flow.Tables]uint32
+	now     uint64
 }
 
-// sweepTable removes the entries that are to go, and returns how many are left. Each gets a second look right before,
-// because a new connection may have come to the same 5-tuple since the batch was read.
-func sweepTable[V any](m *ebpf.Map, removed *int, goes func(*V) bool) (left int, err error) {
-	keys, values := make([]flow.Key, sweepBatch), make([]V, sweepBatch)
+// sweepTable asks the program to remove each entry that is to go: it looks again, under the entry's lock.
+func sweepTable[V any](s *sweeper, m *ebpf.Map, table int, life ages, conn func(*V) *flow.Conn) error {
+	ask := removal{Table: uint32(table), SilentSince: before(s.now, life.silent), EndedSince: before(s.now, life.ended)}
+	return eachEntry(m, func(key flow.Key, value *V) error {
+		s.Entries[table]++
+		if c := conn(value); c.Lock&1 != 0 || !ask.fits(c) {
+			return nil
+		}
+		ask.Key = key
+		gone, err := s.remove(&ask)
+		if gone {
+			s.Entries[table]--
+			s.removed[table]++
+			s.Removed++
+		}
+		return err
+	})
+}
+
+// before returns the time of that long ago; 0 if there was none.
+func before(now uint64, age time.Duration) uint64 {
+	if now < uint64(age) {
+		return 0
+	}
+	return now - uint64(age)
+}
+
+func countEntries[K, V any](s *sweeper, m *ebpf.Map, table int) error {
+	return eachEntry(m, func(K, *V) error {
+		s.Entries[table]++
+		return nil
+	})
+}
+
+// removal asks the program for an entry's removal: struct removal in bpf/remove.h.
+type removal struct {
+	Key         flow.Key
+	SilentSince uint64
+	EndedSince  uint64
+	Table       uint32
+	Pad         uint32
+}
+
+// fits says whether the entry is to go, as far as its copy tells.
+func (a *removal) fits(c *flow.Conn) bool {
+	ended := c.State == flow.StateClosed || c.State == flow.StatePromoted
+	return c.Last < a.SilentSince || ended && c.Last < a.EndedSince
+}
+
+// etherTypeLocal keeps the kernel's test run from taking the question for an IP packet (IEEE 802, local experimental).
+const etherTypeLocal = 0x88b5
+
+// remove returns whether the entry went.
+func (t *tables) remove(ask *removal) (bool, error) {
+	frame := make([]byte, 14, 14+unsafe.Sizeof(*ask))
+	frame[12], frame[13] = etherTypeLocal>>8, etherTypeLocal&0xff
+	frame = append(frame, unsafe.Slice((*byte)(unsafe.Pointer(ask)), unsafe.Sizeof(*ask))...)
+	gone, err := t.Remove.Run(&ebpf.RunOptions{Data: frame})
+	if err != nil {
+		return false, fmt.Errorf("remove entry: %w", err)
+	}
+	return gone == 1, nil
+}
+
+// readTableCounts sums the counts over all CPUs.
+func readTableCounts(m *ebpf.Map) (sums [flow.Tables]flow.TableCounts, err error) {
+	for table := range sums {
+		var perCPU []flow.TableCounts
+		if err := m.Lookup(uint32(table), &perCPU); err != nil {
+			return sums, fmt.Errorf("read counts of table %s: %w", flow.TableName(table), err)
+		}
+		for _, c := range perCPU {
+			sums[table].Inserted += c.Inserted
+			sums[table].Refused += c.Refused
+			sums[table].Removed += c.Removed
+		}
+	}
+	return sums, nil
+}
+
+// eachEntry calls a function for every entry of a table, until it fails.
+func eachEntry[K, V any](m *ebpf.Map, take func(K, *V) error) error {
+	keys, values := make([]K, sweepBatch), make([]V, sweepBatch)
 	var cursor ebpf.MapBatchCursor
 	for {
-		n, err := m.BatchLookup(&cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return left, fmt.Errorf("read table: %w", err)
+		n, end := m.BatchLookup(&cursor, keys, values, nil)
+		if end != nil && !errors.Is(end, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("read table: %w", end)
 		}
-		left += n
 		for i := range n {
-			var again V
-			if !goes(&values[i]) || m.Lookup(&keys[i], &again) != nil || !goes(&again) {
-				continue
+			if err := take(keys[i], &values[i]); err != nil {
+				return err
 			}
-			if err := m.Delete(&keys[i]); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-				return left, fmt.Errorf("remove entry: %w", err)
-			}
-			*removed++
-			left--
 		}
-		if err != nil {
-			return left, nil // the table's end
+		if end != nil {
+			return nil
 		}
 	}
 }

@@ -15,9 +15,13 @@ import (
 type tables struct {
 	Ingress  *ebpf.Program `ebpf:"ft_ingress"`
 	Egress   *ebpf.Program `ebpf:"ft_egress"`
+	Remove   *ebpf.Program `ebpf:"ft_remove"`
 	Flows    *ebpf.Map     `ebpf:"flows"`
 	HalfOpen *ebpf.Map     `ebpf:"half_open"`
 	UDP      *ebpf.Map     `ebpf:"udp"`
+	Sources  *ebpf.Map     `ebpf:"sources"`
+	Holes    *ebpf.Map     `ebpf:"holes"`
+	Counts   *ebpf.Map     `ebpf:"counts"`
 	Reasons  *ebpf.Map     `ebpf:"reasons"`
 	Meta     *ebpf.Map     `ebpf:"meta"`
 }
@@ -32,8 +36,11 @@ func load(spec *ebpf.CollectionSpec, existing map[string]*ebpf.Map) (*tables, er
 }
 
 func (t *tables) Close() error {
-	return errors.Join(t.Ingress.Close(), t.Egress.Close(),
-		t.Flows.Close(), t.HalfOpen.Close(), t.UDP.Close(), t.Reasons.Close(), t.Meta.Close())
+	errs := []error{t.Ingress.Close(), t.Egress.Close(), t.Remove.Close()}
+	for _, m := range t.shared() {
+		errs = append(errs, m.Map.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // configure returns the object with the options' capacities and switches.
@@ -42,9 +49,9 @@ func configure(o Options) (*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded object: %w", err)
 	}
-	spec.Maps[fivetupleMapFlows].MaxEntries = o.Tables.Flows
-	spec.Maps[fivetupleMapHalfOpen].MaxEntries = o.Tables.HalfOpen
-	spec.Maps[fivetupleMapUdp].MaxEntries = o.Tables.UDP
+	for table, entries := range o.Tables.capacities() {
+		spec.Maps[flow.TableName(table)].MaxEntries = entries
+	}
 	if err := spec.Variables[fivetupleVarMidstreamAny].Set(o.Midstream == MidstreamAny); err != nil {
 		return nil, fmt.Errorf("set midstream: %w", err)
 	}
@@ -67,13 +74,13 @@ func loadPinned(o Options, meta flow.Meta, p *pins) (*tables, error) {
 			_ = m.Close()
 		}
 	}()
-	for _, name := range shared() {
-		m, err := p.pinned(dir, spec.Maps[name])
+	for _, shared := range (&tables{}).shared() {
+		m, err := p.pinned(dir, spec.Maps[shared.name])
 		if err != nil {
 			return nil, err
 		}
 		if m != nil {
-			existing[name] = m
+			existing[shared.name] = m
 		}
 	}
 	t, err := load(spec, existing)
@@ -91,27 +98,31 @@ func (t *tables) publish(p *pins, dir string, meta *flow.Meta) error {
 	if err := t.writeMeta(meta); err != nil {
 		return err
 	}
-	maps := map[string]*ebpf.Map{
-		fivetupleMapMeta: t.Meta, fivetupleMapReasons: t.Reasons, fivetupleMapUdp: t.UDP,
-		fivetupleMapHalfOpen: t.HalfOpen, fivetupleMapFlows: t.Flows,
-	}
-	for _, name := range shared() {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			if err := p.own(filepath.Join(dir, name), p.mode); err != nil {
+	for _, m := range t.shared() {
+		if _, err := os.Stat(filepath.Join(dir, m.name)); err == nil {
+			if err := p.own(filepath.Join(dir, m.name), p.mode); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := p.pin(dir, name, maps[name]); err != nil {
+		if err := p.pin(dir, m.name, m.Map); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// shared returns the names of the tables that others read, in the order in which they are pinned.
-func shared() []string {
-	return []string{
-		fivetupleMapMeta, fivetupleMapReasons, fivetupleMapUdp, fivetupleMapHalfOpen, fivetupleMapFlows,
+// named is a table by its name, which is that of its pin.
+type named struct {
+	name string
+	*ebpf.Map
+}
+
+// shared returns the tables that others read, in the order in which they are pinned.
+func (t *tables) shared() []named {
+	return []named{
+		{fivetupleMapMeta, t.Meta}, {fivetupleMapReasons, t.Reasons}, {fivetupleMapCounts, t.Counts},
+		{fivetupleMapSources, t.Sources}, {fivetupleMapHoles, t.Holes}, {fivetupleMapUdp, t.UDP},
+		{fivetupleMapHalfOpen, t.HalfOpen}, {fivetupleMapFlows, t.Flows},
 	}
 }

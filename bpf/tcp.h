@@ -11,6 +11,7 @@
 #include "maps.h"
 #include "exchange.h"
 #include "rtt.h"
+#include "sources.h"
 
 /* Set when the program is loaded: records also where this host has no socket (forwarded traffic, replays). */
 const volatile __u8 midstream_any = 0;
@@ -67,33 +68,56 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 		return OTHER_INTERFACE;
 	if (!(d->known & KNOWN_SEQ) && !(p->flags & TCP_RST))
 		start_sequence(r, dir, p->seq + !!(p->flags & TCP_SYN));
-	count_segment(skb, &r->conn, p, dir, &news);
+	count_segment(skb, &r->conn, p, dir, 1, &news);
 	if (p->payload)
 		take_exchange(r, p, dir, &news, &before);
 	take_round_trip(r, p, dir, &news);
 	return RECORDED_FLOW;
 }
 
+/* The entry was removed, and perhaps used again, between the look-up and the lock. */
+#define ELSEWHERE (-1)
+
+/* Locks an entry that was looked up: PARSED, ELSEWHERE, or CONTENDED. */
+static __always_inline int take(struct conn *c, const struct packet *p)
+{
+	if (!lock(&c->lock))
+		return c->tag == tag(p) ? CONTENDED : ELSEWHERE;
+	if (c->tag == tag(p))
+		return PARSED;
+	unlock(&c->lock);
+	return ELSEWHERE;
+}
+
 static __always_inline int segment_on_flow(struct __sk_buff *skb, struct flow_record *r, const struct packet *p,
 					   int dir)
 {
-	if (!lock(&r->conn.lock)) {
+	int reason = take(&r->conn, p);
+	if (reason == CONTENDED)
 		leave_late(&r->conn.dir[dir], p);
-		return CONTENDED;
-	}
-	int reason = count_on_flow(skb, r, p, dir);
+	if (reason != PARSED)
+		return reason;
+	reason = count_on_flow(skb, r, p, dir);
 	unlock(&r->conn.lock);
 	return reason;
 }
 
-/* The record of the packet's 5-tuple, locked and, if it is new, empty; or 0 with the reason. */
+/* The record of the packet's 5-tuple, locked and, if it is new, empty but for its tag; or 0 with the reason. */
 static __always_inline struct flow_record *take_record(const struct packet *p, int *reason)
 {
-	if (!bpf_map_update_elem(&flows, &p->key, (void *)&blank, BPF_NOEXIST))
-		return bpf_map_lookup_elem(&flows, &p->key);
-	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
+	struct flow_record *r;
+	if (!bpf_map_update_elem(&flows, &p->key, (void *)&blank, BPF_NOEXIST)) {
+		COUNT_TABLE(TABLE_FLOWS, inserted);
+		r = bpf_map_lookup_elem(&flows, &p->key);
+		if (r)
+			r->conn.tag = tag(p);
+		return r;
+	}
+	r = bpf_map_lookup_elem(&flows, &p->key);
 	*reason = r ? CONTENDED : TABLE_FULL;
-	return r && lock(&r->conn.lock) ? r : 0;
+	if (!r)
+		COUNT_TABLE(TABLE_FLOWS, refused);
+	return r && take(&r->conn, p) == PARSED ? r : 0;
 }
 
 /* 1 if the segment completes the handshake of a half-open connection. */
@@ -121,7 +145,8 @@ static __always_inline void take_syn_data(struct flow_record *r)
 	struct exchange *e = &r->ring[1];
 	r->exchange = 1;
 	start_exchange(e, &none, rx->isn + 1, &r->conn.dir[TX]);
-	e->first[RX] = e->last[RX] = r->conn.syn;
+	set_stamp(&e->first[RX], r->conn.syn);
+	set_stamp(&e->last[RX], r->conn.syn);
 	e->rx_min = e->rx_max = at_most_u16((rx->payload + rx->data_headers) / rx->data_packets);
 }
 
@@ -140,6 +165,15 @@ static __always_inline void fill_record(struct flow_record *r, const struct conn
 	take_syn_data(r);
 }
 
+/* The record's last generation takes its holes along. */
+static __always_inline void drop_all_holes(struct flow_record *r, const struct packet *p)
+{
+	if (r->conn.dir[RX].holes)
+		drop_holes(&r->conn.dir[RX], &p->key, RX);
+	if (r->conn.dir[TX].holes)
+		drop_holes(&r->conn.dir[TX], &p->key, TX);
+}
+
 /*
  * Moves a locked half-open entry to the flow table and counts the segment there. A writer that waits for the entry's
  * lock meanwhile finds STATE_PROMOTED and looks in the flow table.
@@ -150,11 +184,13 @@ static __always_inline int promote(struct __sk_buff *skb, struct conn *half, con
 	struct flow_record *r = take_record(p, &reason);
 	if (!r)
 		return reason;
+	drop_all_holes(r, p);
 	fill_record(r, half);
 	reason = count_on_flow(skb, r, p, dir);
 	take_handshake_round_trip(r);
 	half->state = STATE_PROMOTED;
 	unlock(&r->conn.lock);
+	count_source_flow(p, half->dir[TX].flags & TCP_ACK);
 	return reason;
 }
 
@@ -167,13 +203,16 @@ static __always_inline int midstream_segment(struct __sk_buff *skb, const struct
 	struct flow_record *r = take_record(p, &reason);
 	if (!r)
 		return reason;
-	if (!r->conn.id) {
+	int begun = !r->conn.id;
+	if (begun) {
 		r->conn.id = p->now;
 		r->conn.state = STATE_OPEN;
 		r->conn.origin = ORIGIN_MIDSTREAM;
 	}
 	reason = count_on_flow(skb, r, p, dir);
 	unlock(&r->conn.lock);
+	if (begun)
+		count_source_flow(p, 0);
 	return reason;
 }
 
@@ -192,19 +231,27 @@ static __always_inline void restart_half_open(struct conn *half, const struct pa
 static __always_inline struct conn *take_half_open(const struct packet *p, int *reason)
 {
 	struct conn *half = bpf_map_lookup_elem(&half_open, &p->key);
-	*reason = CONTENDED;
-	if (half)
-		return lock(&half->lock) ? half : 0;
 	*reason = NO_CONNECTION;
-	if (!(p->flags & TCP_SYN))
+	if (!half) {
+		if (!(p->flags & TCP_SYN))
+			return 0;
+		int inserted = !bpf_map_update_elem(&half_open, &p->key, (void *)&blank.conn, BPF_NOEXIST);
+		half = bpf_map_lookup_elem(&half_open, &p->key);
+		if (inserted)
+			COUNT_TABLE(TABLE_HALF_OPEN, inserted);
+		else if (!half)
+			COUNT_TABLE(TABLE_HALF_OPEN, refused);
+		*reason = half ? CONTENDED : TABLE_FULL;
+		if (inserted && half) {
+			half->tag = tag(p);
+			half->id = p->now;
+			return half;
+		}
+	}
+	if (!half)
 		return 0;
 	*reason = CONTENDED;
-	if (bpf_map_update_elem(&half_open, &p->key, (void *)&blank.conn, BPF_NOEXIST))
-		return 0;
-	half = bpf_map_lookup_elem(&half_open, &p->key);
-	if (half)
-		half->id = p->now;
-	return half;
+	return take(half, p) == PARSED ? half : 0;
 }
 
 /* Counts a segment on a locked half-open entry, or moves the entry if the handshake is complete. */
@@ -218,7 +265,7 @@ static __always_inline int count_on_half_open(struct __sk_buff *skb, struct conn
 		return promote(skb, half, p, dir);
 	if (p->flags & TCP_SYN)
 		restart_half_open(half, p, dir);
-	count_segment(skb, half, p, dir, &news);
+	count_segment(skb, half, p, dir, 0, &news);
 	return RECORDED_HALF_OPEN;
 }
 
@@ -235,7 +282,8 @@ static __always_inline int belongs(const struct flow_record *r, const struct pac
  */
 static __noinline void renew_half_open(struct conn *half, __u64 now)
 {
-	__builtin_memset((char *)half + sizeof(half->lock), 0, sizeof(*half) - sizeof(half->lock));
+	__u32 kept = __builtin_offsetof(struct conn, state); /* lock and tag */
+	__builtin_memset((char *)half + kept, 0, sizeof(*half) - kept);
 	half->id = now;
 }
 
@@ -259,7 +307,7 @@ static __always_inline int segment_without_record(struct __sk_buff *skb, const s
 {
 	int reason;
 	struct conn *half = take_half_open(p, &reason);
-	if (!half && reason == CONTENDED)
+	if (!half && reason != NO_CONNECTION)
 		return reason;
 	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
 
@@ -267,8 +315,10 @@ static __always_inline int segment_without_record(struct __sk_buff *skb, const s
 		unlock(&half->lock);
 		half = 0;
 	}
-	if (!half)
-		return r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
+	if (!half) {
+		reason = r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
+		return reason == ELSEWHERE ? CONTENDED : reason;
+	}
 	if (r && p->flags & TCP_SYN)
 		r->reopened = 1;
 	if (half->state == STATE_PROMOTED)
@@ -283,9 +333,14 @@ ONE_FOR_EACH_DIRECTION(handshake_segment, segment_without_record, const struct p
 /* Counts a TCP segment and says where, or why nowhere. */
 static __always_inline int tcp_segment(struct __sk_buff *skb, const struct packet *p, int dir)
 {
+	if (dir == RX && (p->flags & TCP_RST || (p->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN))
+		count_source_segment(p);
 	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
-	if (r && belongs(r, p, dir))
-		return segment_on_flow(skb, r, p, dir);
+	if (r && belongs(r, p, dir)) {
+		int reason = segment_on_flow(skb, r, p, dir);
+		if (reason != ELSEWHERE)
+			return reason;
+	}
 	return handshake_segment(skb, p, dir);
 }
 

@@ -7,29 +7,36 @@
 #include "maps.h"
 #include "count.h"
 
-static __always_inline struct conn *take_udp_entry(const struct packet *p)
+/* The packet's entry, locked; or 0 with the reason. */
+static __always_inline struct conn *take_udp_entry(const struct packet *p, int *reason)
 {
 	struct conn *c = bpf_map_lookup_elem(&udp, &p->key);
-	if (!c && !bpf_map_update_elem(&udp, &p->key, (void *)&blank.conn, BPF_NOEXIST)) {
-		c = bpf_map_lookup_elem(&udp, &p->key);
-		if (c) {
-			c->id = p->now;
-			c->state = STATE_OPEN;
-		}
-		return c;
+	*reason = CONTENDED;
+	if (c)
+		return take(c, p) == PARSED ? c : 0;
+	int inserted = !bpf_map_update_elem(&udp, &p->key, (void *)&blank.conn, BPF_NOEXIST);
+	c = bpf_map_lookup_elem(&udp, &p->key);
+	if (!c) {
+		*reason = TABLE_FULL;
+		COUNT_TABLE(TABLE_UDP, refused);
+		return 0;
 	}
-	if (!c)
-		c = bpf_map_lookup_elem(&udp, &p->key);
-	return c && lock(&c->lock) ? c : 0;
+	if (!inserted)
+		return take(c, p) == PARSED ? c : 0;
+	COUNT_TABLE(TABLE_UDP, inserted);
+	c->tag = tag(p);
+	c->id = p->now;
+	c->state = STATE_OPEN;
+	return c;
 }
 
 static __always_inline int count_datagram(struct __sk_buff *skb, const struct packet *p, int dir)
 {
-	struct conn *c = take_udp_entry(p);
-	int reason = RECORDED_UDP;
-
+	int reason;
+	struct conn *c = take_udp_entry(p, &reason);
 	if (!c)
-		return CONTENDED;
+		return reason;
+	reason = RECORDED_UDP;
 	if (own_interface(c, &c->dir[dir], p, skb->ifindex))
 		count_packet(skb, c, &c->dir[dir], p);
 	else

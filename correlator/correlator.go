@@ -180,7 +180,7 @@ func (conn *connection) match(r *flow.Record, call Call, now uint64) Result {
 	default:
 		res, conn.after = matchHTTP1(r, call, conn.before, conn.missed, conn.protocol == flow.PayloadHTTP1)
 	}
-	late := r.Conn.Dir[flow.RX].Late() + r.Conn.Dir[flow.TX].Late()
+	late := r.Conn.Dir[flow.RX].Lacking() + r.Conn.Dir[flow.TX].Lacking()
 	if late != conn.before.late {
 		res = Result{Match: MatchShared, Reason: ReasonContended, Number: r.Exchange, TLS: res.TLS}
 		conn.after = cursor{claimed: r.Exchange, body: conn.after.body}

@@ -11,16 +11,16 @@ func (res *Result) take(r *flow.Record, first uint32, now uint64) {
 	}
 	res.Number = first
 	res.Size = Size{Known: true, Span: r.Since(start, flow.RX)}
-	last := start.Last[flow.RX]
+	last := start.Last[flow.RX].Time(r.Conn.Last)
 	for n := first; n <= r.Exchange; n++ {
 		e, _ := r.At(n)
 		if e.RXMin != 0 && (res.Size.Min == 0 || e.RXMin < res.Size.Min) {
 			res.Size.Min = e.RXMin
 		}
 		res.Size.Max = max(res.Size.Max, e.RXMax)
-		last = max(last, e.Last[flow.RX])
+		last = max(last, e.Last[flow.RX].Time(r.Conn.Last))
 	}
-	if begin := start.First[flow.RX]; begin != 0 {
+	if begin := start.First[flow.RX].Time(r.Conn.Last); begin != 0 {
 		res.Timing = Timing{Known: true, Recv: microseconds(begin, last), Wait: microseconds(last, now)}
 	}
 }

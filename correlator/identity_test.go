@@ -141,9 +141,9 @@ func TestContendedSegments(t *testing.T) {
 			rx(200), ask(200, 900, "exchange;n=1;partial 1/200"), contend(flow.RX), askAgain("shared;n=1;reason=contended 1/200"),
 		}},
 		{"folded in by the next writer", nil, []step{
-			rx(200), ask(200, 0, "exchange;n=1 1/200"), tx(300), func(s *script) { s.m.record.Conn.Dir[flow.RX].LatePackets = 1 },
+			rx(200), ask(200, 0, "exchange;n=1 1/200"), tx(300), func(s *script) { s.m.record.Conn.Dir[flow.RX].Late = 1 << 48 },
 			rx(210), ask(210, 0, "shared;n=2;reason=contended 1/210"), tx(300),
-			func(s *script) { s.m.record.Conn.Dir[flow.RX].LatePackets = 0 }, contend(flow.RX),
+			func(s *script) { s.m.record.Conn.Dir[flow.RX].Late = 0 }, contend(flow.RX),
 			rx(220), ask(220, 0, "exchange;n=3 1/220"),
 		}},
 		{"over TLS, with a body to come", nil, []step{

@@ -107,10 +107,10 @@ func (m *model) takeExchange(dir, n int, isNew bool, before *flow.Direction) {
 			e.RXMin = size
 		}
 	}
-	if e.First[dir] == 0 {
-		e.First[dir] = m.now
+	if e.First[dir].IsZero() {
+		e.First[dir] = flow.StampOf(m.now)
 	}
-	e.Last[dir] = m.now
+	e.Last[dir] = flow.StampOf(m.now)
 }
 
 func (m *model) startExchange(rx *flow.Direction) {

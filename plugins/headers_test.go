@@ -142,12 +142,12 @@ func TestLatencyHeader(t *testing.T) {
 		{"no sample", func(r *flow.Record) { r.RTT = flow.RoundTrip{} }, "unknown;handshake=23500;recv=100;wait=212"},
 		{"no sample, no handshake", func(r *flow.Record) { r.RTT, r.Conn.ACK = flow.RoundTrip{}, 0 }, "unknown;recv=100;wait=212"},
 		{"minimum only", func(r *flow.Record) { r.RTT = flow.RoundTrip{MinUS: 7}; r.Conn.ACK = 0 }, "7;min=7;recv=100;wait=212"},
-		{"no times", func(r *flow.Record) { r.Ring[1].First[flow.RX] = 0 }, "23120;min=21800;handshake=23500"},
+		{"no times", func(r *flow.Record) { r.Ring[1].First[flow.RX] = flow.Stamp{} }, "23120;min=21800;handshake=23500"},
 		{
 			"the longest times", func(r *flow.Record) {
 				r.RTT = flow.RoundTrip{SmoothedUS8: ^uint32(0), MinUS: ^uint32(0)}
-				r.Conn.SYNACK, r.Conn.ACK, r.Ring[1].First[flow.RX], r.Ring[1].Last[flow.RX] = 1, ^uint64(0), 1, ^uint64(0)
-			}, "536870911;min=4294967295;handshake=18446744073709551;recv=18446744073709551;wait=0",
+				r.Conn.SYNACK, r.Conn.ACK = 1, ^uint64(0)
+			}, "536870911;min=4294967295;handshake=18446744073709551;recv=100;wait=212",
 		},
 	} {
 		w := newWire()

@@ -119,8 +119,9 @@ func (w *wire) exchange(first string, sizes ...int) {
 		Payload: [2]uint64{d.Payload}, Packets: [2]uint32{d.DataPackets}, Headers: [2]uint32{d.DataHeaders}, Seq: [2]uint32{d.DataHigh},
 		RXMin: uint16(slices.Min(sizes) + wireHeaders), RXMax: uint16(slices.Max(sizes) + wireHeaders),
 	}
-	e.Last[flow.RX] = wireNow - 212_000
-	e.First[flow.RX] = e.Last[flow.RX] - uint64(len(sizes)-1)*100_000
+	const last = wireNow - 212_000
+	e.Last[flow.RX] = flow.StampOf(last)
+	e.First[flow.RX] = flow.StampOf(last - uint64(len(sizes)-1)*100_000)
 	for _, n := range sizes {
 		d.DataPackets++
 		d.DataHeaders += wireHeaders

@@ -12,33 +12,33 @@ const Exchanges = 4
 // Direction is what one direction of a connection did. Its twin, with the definition of every figure, is struct
 // direction in bpf/record.h. Bytes are IP bytes; counts are of segments.
 type Direction struct {
-	Packets       uint64
-	Bytes         uint64
-	Payload       uint64
-	DataPackets   uint32
-	DataHeaders   uint32
-	ISN           uint32
-	SeqHigh       uint32
-	DataHigh      uint32
-	AckHigh       uint32
-	Retransmitted uint32
-	OutOfOrder    uint32
-	ZeroWindow    uint32
-	KeepAlive     uint32
-	Ifindex       uint32
-	LatePackets   uint32
-	LateBytes     uint32
-	LatePayload   uint32
-	Flags         uint16
-	Known         uint8
-	FirstLen      uint8
-	FirstPayload  [16]uint8
-	SYNMSS        uint16
-	SYNWscale     uint8
-	SYNOptions    uint8
-	TTL           uint8
-	Pad           [3]uint8
-	Contended     uint32
+	Packets        uint64
+	Bytes          uint64
+	Payload        uint64
+	Late           uint64
+	DataPackets    uint32
+	DataHeaders    uint32
+	SeqHigh        uint32
+	DataHigh       uint32
+	AckHigh        uint32
+	Ifindex        uint32
+	Flags          uint16
+	Known          uint8
+	FirstLen       uint8
+	TTL            uint8
+	Holes          uint8
+	HolesForgotten uint16
+	ISN            uint32
+	Retransmitted  uint32
+	OutOfOrder     uint32
+	ZeroWindow     uint32
+	KeepAlive      uint32
+	Contended      uint32
+	FirstPayload   [16]uint8
+	SYNMSS         uint16
+	SYNWscale      uint8
+	SYNOptions     uint8
+	Pad            uint32
 }
 
 // First returns the first payload bytes that were seen in this direction, at most 16.
@@ -46,9 +46,9 @@ func (d *Direction) First() []byte {
 	return d.FirstPayload[:min(int(d.FirstLen), len(d.FirstPayload))]
 }
 
-// Late returns how many segments were counted without their sequence numbers, because they met the lock too often: the
+// Lacking returns how many segments were counted without their sequence numbers, because they met the lock too often: the
 // exchanges since then may lack them.
-func (d *Direction) Late() uint32 { return d.Contended + d.LatePackets }
+func (d *Direction) Lacking() uint32 { return d.Contended + uint32(d.Late>>48) }
 
 // Bits of Direction.Known: which of the sequence numbers are.
 const (
@@ -69,9 +69,11 @@ const (
 // nanoseconds, 0 for what was not seen.
 type Conn struct {
 	Lock   uint32
+	Tag    uint32
 	State  State
 	Origin Origin
 	Moved  uint16
+	Pad    uint32
 	ID     uint64
 	Last   uint64
 	SYN    uint64
@@ -112,12 +114,12 @@ const (
 // Exchange is one exchange: struct exchange in bpf/record.h. The arrays are indexed by RX and TX; Payload, Packets,
 // Headers and Seq are the flow's running figures at its start.
 type Exchange struct {
-	First   [2]uint64
-	Last    [2]uint64
 	Payload [2]uint64
 	Packets [2]uint32
 	Headers [2]uint32
 	Seq     [2]uint32
+	First   [2]Stamp
+	Last    [2]Stamp
 	RXGapUS uint32
 	RXMin   uint16
 	RXMax   uint16
@@ -141,16 +143,6 @@ type Record struct {
 	Reopened uint8
 	Pad      [2]uint8
 	Ring     [Exchanges]Exchange
-}
-
-// Meta is what a reader has to know before it uses the tables: struct meta in bpf/record.h.
-type Meta struct {
-	Layout    uint64
-	Heartbeat uint64
-	Flows     uint32
-	HalfOpen  uint32
-	UDP       uint32
-	Pad       uint32
 }
 
 // At returns the exchange with the given number, and false if it is not, or no longer, in the record.

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What each remote address did: SYNs, handshakes, resets. The counts are added atomically, because an address's
+ * connections meet on all CPUs. Segments of an open connection do not come here. Each function is one that the verifier
+ * looks at alone.
+ */
+#ifndef FIVETUPLE_SOURCES_H
+#define FIVETUPLE_SOURCES_H
+
+#include "maps.h"
+#include "parse.h"
+
+static const volatile struct source new_source = {};
+
+static __always_inline struct source *take_source(const struct packet *p)
+{
+	struct source *s = bpf_map_lookup_elem(&sources, p->key.remote);
+	if (s)
+		return s;
+	if (!bpf_map_update_elem(&sources, p->key.remote, (void *)&new_source, BPF_NOEXIST))
+		COUNT_TABLE(TABLE_SOURCES, inserted);
+	s = bpf_map_lookup_elem(&sources, p->key.remote);
+	if (!s)
+		COUNT_TABLE(TABLE_SOURCES, refused);
+	return s;
+}
+
+/* The source of a packet, marked as seen; 0 if there is no room. */
+static __always_inline struct source *seen_source(const struct packet *p)
+{
+	struct source *s = take_source(p);
+	if (!s)
+		return 0;
+	if (!s->first)
+		s->first = p->now;
+	s->last = p->now;
+	return s;
+}
+
+/* A SYN without ACK, or a RST, from the peer. */
+__noinline int count_source_segment(const struct packet *p)
+{
+	struct source *s = p ? seen_source(p) : 0;
+	if (!s)
+		return 0;
+	if (p->flags & TCP_RST) {
+		__sync_fetch_and_add(&s->rsts, 1);
+		return 0;
+	}
+	__sync_fetch_and_add(&s->syns, 1);
+	/* Fibonacci hashing: ports that follow each other take different bits. */
+	__u32 bit = (p->key.local_port * 2654435769u) >> 22;
+	__u32 *word = &s->ports[bit / 32 & (PORT_BITS / 32 - 1)];
+	if (!(*word >> (bit & 31) & 1))
+		__sync_fetch_and_or(word, 1u << (bit & 31));
+	return 0;
+}
+
+/* A record begun; OPENED: by a handshake that the peer had begun. */
+__noinline int count_source_flow(const struct packet *p, int opened)
+{
+	struct source *s = p ? seen_source(p) : 0;
+	if (!s)
+		return 0;
+	__sync_fetch_and_add(&s->flows, 1);
+	if (opened)
+		__sync_fetch_and_add(&s->handshakes, 1);
+	return 0;
+}
+
+#endif
