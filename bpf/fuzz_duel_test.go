@@ -1,9 +1,12 @@
 package bpf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,12 +23,16 @@ type duel struct {
 	refused uint64
 }
 
-func newDuel(t testing.TB, room uint32, midstream string) *duel {
+func newDuel(t testing.TB, midstream string, room uint32, captures bool) *duel {
 	t.Helper()
 	o := testOptions()
 	o.Midstream = midstream
-	o.Tables = TableOptions{Flows: room, HalfOpen: 1 << 16, UDP: 1 << 16} // nothing is evicted
-	return &duel{kernel: newRawKernel(t, o), model: newModel(midstream == MidstreamAny, int(room))}
+	const all = 1 << 16 // nothing is evicted
+	o.Tables = TableOptions{Flows: room, HalfOpen: all, UDP: all, Sources: all, Holes: room}
+	return &duel{
+		kernel: newRawKernel(t, o, captures),
+		model:  newModel(midstream == MidstreamAny, int(room), int(room)),
+	}
 }
 
 // packet feeds one, and compares the counters and the entries of its 5-tuple.
@@ -51,6 +58,11 @@ func (d *duel) packet(in *input) error {
 	if !has {
 		return nil
 	}
+	if s := d.model.sources[key.Remote]; s != nil && s.Last == in.now {
+		if err := d.compareSource(key.Remote); err != nil {
+			return err
+		}
+	}
 	return d.compare(key)
 }
 
@@ -61,71 +73,114 @@ func (d *duel) compare(key flow.Key) error {
 	if err := compareConn(d.kernel.HalfOpen, "half-open", key, d.model.halfOpen[key]); err != nil {
 		return err
 	}
-	var got flow.Record
-	found, err := entry(d.kernel.Flows, &key, &got)
 	want := d.model.flows[key]
-	if err != nil || found != (want != nil) {
-		return fmt.Errorf("flow %v: in the table: %v, %w, in the model: %v", key, found, err, want != nil)
+	if want == nil {
+		return isThere(d.kernel.Flows, "flows", key, new(flow.Record), false)
 	}
-	if !found {
-		return nil
+	var got flow.Record
+	if err := isThere(d.kernel.Flows, "flows", key, &got, true); err != nil {
+		return err
 	}
-	return compareRecords(key, &got, want.record())
-}
-
-func compareRecords(key flow.Key, got *flow.Record, want flow.Record) error {
+	for dir := range want.conn.missing {
+		if err := d.compareHoles(key, dir, &want.conn.missing[dir]); err != nil {
+			return err
+		}
+	}
 	if got.Conn.Lock&1 != 0 {
 		return fmt.Errorf("flow %v: lock word %d stayed odd", key, got.Conn.Lock)
 	}
-	got.Conn.Lock = 0
-	if *got == want {
-		return nil
-	}
-	return fmt.Errorf("flow %v: %s", key, strings.Join(differences("", reflect.ValueOf(*got), reflect.ValueOf(want)), "; "))
+	got.Conn.Lock, got.Conn.Tag = 0, 0
+	return differ("flows", key, got, want.record())
 }
 
 func compareConn(m *ebpf.Map, table string, key flow.Key, want *modelConn) error {
 	var got flow.Conn
-	found, err := entry(m, &key, &got)
-	if err != nil || found != (want != nil) {
-		return fmt.Errorf("%s %v: in the table: %v, %w, in the model: %v", table, key, found, err, want != nil)
-	}
-	if !found {
-		return nil
+	if err := isThere(m, table, key, &got, want != nil); err != nil || want == nil {
+		return err
 	}
 	if got.Lock&1 != 0 {
 		return fmt.Errorf("%s %v: lock word %d stayed odd", table, key, got.Lock)
 	}
-	got.Lock = 0
-	if got == want.Conn {
+	got.Lock, got.Tag = 0, 0
+	return differ(table, key, got, want.Conn)
+}
+
+// isThere reads an entry that is to be there, or not.
+func isThere[K, V any](m *ebpf.Map, table string, key K, value *V, want bool) error {
+	if found, err := entry(m, &key, value); err != nil || found != want {
+		return fmt.Errorf("%s %v: in the table: %v, %w, in the model: %v", table, key, found, err, want)
+	}
+	return nil
+}
+
+// differ says which fields of two values do.
+func differ[K any, V comparable](table string, key K, got, want V) error {
+	if got == want {
 		return nil
 	}
 	return fmt.Errorf("%s %v: %s", table, key,
-		strings.Join(differences("", reflect.ValueOf(got), reflect.ValueOf(want.Conn)), "; "))
+		strings.Join(differences("", reflect.ValueOf(got), reflect.ValueOf(want)), "; "))
+}
+
+func (d *duel) compareHoles(key flow.Key, dir int, want *modelHoles) error {
+	if len(want.holes) == 0 {
+		return nil
+	}
+	key.Pad[0] = uint8(dir)
+	var got flow.Holes
+	if err := isThere(d.kernel.Holes, "holes", key, &got, true); err != nil {
+		return err
+	}
+	list := slices.DeleteFunc(got.At[:], func(h flow.Hole) bool { return h.Start == h.End })
+	wanted := want.listed()
+	for _, l := range [][]flow.Hole{list, wanted} {
+		slices.SortFunc(l, func(a, b flow.Hole) int { return cmp.Compare(a.Start, b.Start) })
+	}
+	if !slices.Equal(list, wanted) {
+		return fmt.Errorf("holes %v: %v, want %v", key, list, wanted)
+	}
+	return nil
 }
 
 // tables compares all entries, so that the kernel has none but the model's.
 func (d *duel) tables() error {
-	var keys []flow.Key
-	flows, err := keysOf[flow.Record](d.kernel.Flows)
-	halfOpen, err2 := keysOf[flow.Conn](d.kernel.HalfOpen)
-	udp, err3 := keysOf[flow.Conn](d.kernel.UDP)
-	if err := errors.Join(err, err2, err3); err != nil {
+	m, k := d.model, d.kernel
+	flows, err := keysOf[flow.Key, flow.Record](k.Flows)
+	halfOpen, err2 := keysOf[flow.Key, flow.Conn](k.HalfOpen)
+	udp, err3 := keysOf[flow.Key, flow.Conn](k.UDP)
+	sources, err4 := keysOf[[16]byte, flow.Source](k.Sources)
+	holes, err5 := keysOf[flow.Key, flow.Holes](k.Holes)
+	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
 		return err
 	}
-	got := [3]int{len(flows), len(halfOpen), len(udp)}
-	if want := [3]int{len(d.model.flows), len(d.model.halfOpen), len(d.model.udp)}; got != want {
-		return fmt.Errorf("flows, half-open and UDP entries: %v, want %v", got, want)
+	got := [flow.Tables]int{len(flows), len(halfOpen), len(udp), len(sources), len(holes)}
+	want := [flow.Tables]int{len(m.flows), len(m.halfOpen), len(m.udp), len(m.sources), m.holes.used}
+	if got != want {
+		return fmt.Errorf("entries of flows, half-open, UDP, sources, holes: %v, want %v", got, want)
 	}
-	for _, key := range append(append(append(keys, flows...), halfOpen...), udp...) {
+	for _, key := range slices.Concat(flows, halfOpen, udp) {
 		if err := d.compare(key); err != nil {
+			return err
+		}
+	}
+	for _, address := range sources {
+		if err := d.compareSource(address); err != nil {
 			return err
 		}
 	}
 	return d.sums()
 }
 
-// sums checks that each packet left by one exit.
+func (d *duel) compareSource(address [16]byte) error {
+	want := d.model.sources[address]
+	var got flow.Source
+	if err := isThere(d.kernel.Sources, "sources", address, &got, want != nil); err != nil || want == nil {
+		return err
+	}
+	return differ("sources", address, got, *want)
+}
+
+// sums checks that each packet left by one exit, and what was counted of the tables.
 func (d *duel) sums() error {
 	counted, err := d.kernel.counted()
 	if err != nil {
@@ -140,25 +195,48 @@ func (d *duel) sums() error {
 	if sum != d.packets {
 		return fmt.Errorf("%d packets, and %d counted", d.packets, sum)
 	}
-	return nil
+	counts, err := readTableCounts(d.kernel.Counts)
+	if err != nil {
+		return err
+	}
+	return differ("counts", "", counts, d.model.counts)
 }
 
-// forget empties all tables.
+// forget empties all tables, by the program's own way out where there is one, and checks that holes go with their flows.
 func (d *duel) forget() error {
-	return errors.Join(
-		clearTable[flow.Record](d.kernel.Flows), clearTable[flow.Conn](d.kernel.HalfOpen), clearTable[flow.Conn](d.kernel.UDP),
-		func() error { d.model.forget(); return nil }())
+	errs := []error{
+		removeAll[flow.Record](d, d.kernel.Flows, flow.TableFlows),
+		removeAll[flow.Conn](d, d.kernel.HalfOpen, flow.TableHalfOpen),
+		removeAll[flow.Conn](d, d.kernel.UDP, flow.TableUDP),
+	}
+	addresses, err := keysOf[[16]byte, flow.Source](d.kernel.Sources)
+	for i := range addresses {
+		errs = append(errs, d.kernel.Sources.Delete(&addresses[i]))
+	}
+	d.model.forget()
+	holes, err2 := keysOf[flow.Key, flow.Holes](d.kernel.Holes)
+	if len(holes) > 0 {
+		errs = append(errs, fmt.Errorf("%d entries of holes without their flow: %v", len(holes), holes[0]))
+	}
+	return errors.Join(append(errs, err, err2)...)
 }
 
-func keysOf[V any](m *ebpf.Map) (keys []flow.Key, err error) {
-	err = eachEntry(m, func(k flow.Key, _ *V) { keys = append(keys, k) })
-	return keys, err
-}
-
-func clearTable[V any](m *ebpf.Map) error {
-	keys, err := keysOf[V](m)
-	for i := range keys {
-		err = errors.Join(err, m.Delete(&keys[i]))
+func removeAll[V any](d *duel, m *ebpf.Map, table uint32) error {
+	keys, err := keysOf[flow.Key, V](m)
+	for _, key := range keys {
+		gone, failed := d.kernel.remove(&removal{Key: key, Table: table, SilentSince: math.MaxUint64})
+		if err = errors.Join(err, failed); !gone {
+			err = errors.Join(err, fmt.Errorf("%v was not removed from table %d", key, table))
+		}
+		d.model.counts[table].Removed++
 	}
 	return err
+}
+
+func keysOf[K, V any](m *ebpf.Map) (keys []K, err error) {
+	err = eachEntry(m, func(k K, _ *V) error {
+		keys = append(keys, k)
+		return nil
+	})
+	return keys, err
 }

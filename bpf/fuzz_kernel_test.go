@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"bytes"
 	"errors"
 	"runtime"
 	"testing"
@@ -15,6 +16,8 @@ import (
 // input is a packet that is given to the kernel program and to the model.
 type input struct {
 	frame   []byte
+	lost    int  // bytes behind them that a capture does not have
+	capture bool // for a program that replays captures
 	dir     int
 	now     uint64 // nanoseconds
 	ifindex uint32
@@ -29,11 +32,12 @@ type rawKernel struct {
 
 // newRawKernel loads the program with a table of reasons that is mapped into memory: 38 look-ups would take longer than
 // the packet.
-func newRawKernel(t testing.TB, o Options) *rawKernel {
+func newRawKernel(t testing.TB, o Options, captures bool) *rawKernel {
 	t.Helper()
 	spec, err := configure(o)
 	must(t, err)
 	must(t, spec.Variables[fivetupleVarClockFromSkb].Set(true))
+	must(t, spec.Variables[fivetupleVarLengthsFromCb].Set(captures))
 	reasons := spec.Maps[fivetupleMapReasons]
 	reasons.Type, reasons.Flags = ebpf.Array, unix.BPF_F_MMAPABLE
 	loaded, err := load(spec, nil)
@@ -65,8 +69,13 @@ func (k *rawKernel) feed(in *input) error {
 		program = k.Egress
 	}
 	context := skb{Tstamp: in.now, Ifindex: in.ifindex, GSOSize: in.gso}
+	frame := in.frame
+	if in.capture {
+		context.CB = [5]uint32{uint32(len(frame) + in.lost), uint32(len(frame))}
+		frame = append(frame[:len(frame):len(frame)], bytes.Repeat([]byte{0xa5}, 64)...)
+	}
 	run := testRun{
-		program: uint32(program.FD()), size: uint32(len(in.frame)), data: unsafe.Pointer(unsafe.SliceData(in.frame)),
+		program: uint32(program.FD()), size: uint32(len(frame)), data: unsafe.Pointer(unsafe.SliceData(frame)),
 		context: uint32(unsafe.Sizeof(context)), skb: unsafe.Pointer(&context),
 	}
 	var pins runtime.Pinner // the garbage collector does not follow run into the system call
@@ -92,7 +101,7 @@ func (k *rawKernel) counted() (r Reasons, err error) {
 }
 
 // entry reads a table's entry; false if there is none.
-func entry[V any](m *ebpf.Map, key *flow.Key, value *V) (bool, error) {
+func entry[K, V any](m *ebpf.Map, key *K, value *V) (bool, error) {
 	err := m.Lookup(unsafe.Pointer(key), unsafe.Pointer(value))
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		return false, nil

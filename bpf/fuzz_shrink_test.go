@@ -73,7 +73,7 @@ func (in *input) String() string {
 	if p, reason := readPacket(in); reason != RecordedFlow {
 		text += " " + reason.String()
 	} else {
-		text += fmt.Sprintf(" %v flags %#x seq %d ack %d payload %d", p.key, p.flags, p.seq, p.ack, len(p.payload))
+		text += fmt.Sprintf(" %v flags %#x seq %d ack %d payload %d", p.key, p.flags, p.seq, p.ack, p.payload)
 	}
 	const shown = 160 // bytes; the seed gives the rest
 	return fmt.Sprintf("%s\n\t%d bytes: %x", text, len(in.frame), in.frame[:min(len(in.frame), shown)])

@@ -17,7 +17,7 @@ func (c *randomTalk) segment() planned {
 	if c.one(30) {
 		s.window = -1
 	}
-	if end := s.end(); before(c.next[s.dir], end) && end-c.next[s.dir] < 1<<20 {
+	if end := s.end(); below(c.next[s.dir], end) && end-c.next[s.dir] < 1<<20 {
 		c.next[s.dir] = end
 	}
 	return s

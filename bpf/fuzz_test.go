@@ -33,16 +33,18 @@ func TestFuzzAgainstModel(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		midstream string
-		room      uint32
+		room      uint32 // for flows, and directions with holes
+		captures  bool
 		share     int // of 10
 	}{
-		{"midstream", MidstreamAny, 1 << 14, 6},
-		{"handshakes only", MidstreamSocket, 1 << 14, 3},
-		{"few records", MidstreamAny, 5, 1},
+		{"midstream", MidstreamAny, 1 << 14, false, 5},
+		{"handshakes only", MidstreamSocket, 1 << 14, false, 2},
+		{"few records", MidstreamAny, 5, false, 1},
+		{"captures", MidstreamAny, 1 << 14, true, 2},
 	} {
-		d, start := newDuel(t, c.room, c.midstream), time.Now()
+		d, start := newDuel(t, c.midstream, c.room, c.captures), time.Now()
 		for done := 0; done < packets*c.share/10; done += fuzzRound {
-			d.round(t, c.name, seed)
+			d.round(t, c.name, seed, c.captures)
 			if t.Failed() {
 				return
 			}
@@ -70,9 +72,9 @@ func fuzzSize(t *testing.T) (packets int, seed uint64) {
 	return packets, seed
 }
 
-func (d *duel) round(t *testing.T, name string, seed uint64) {
+func (d *duel) round(t *testing.T, name string, seed uint64, captures bool) {
 	t.Helper()
-	traffic := newTraffic(seed)
+	traffic := newTraffic(seed, captures)
 	sent := make([]*input, 0, fuzzRound)
 	for n := range fuzzRound {
 		in := traffic.packet()

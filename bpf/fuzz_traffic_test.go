@@ -16,11 +16,12 @@ type traffic struct {
 	noise   string // what payloads are cut from
 	now     uint64
 	held    []*input // packets that others overtake
+	capture bool     // some packets lack their ends
 }
 
-func newTraffic(seed uint64) *traffic {
+func newTraffic(seed uint64, capture bool) *traffic {
 	t := &traffic{
-		random: rand.New(rand.NewPCG(seed, 0)), options: synOptionCases(), now: 1_000_000_000,
+		random: rand.New(rand.NewPCG(seed, 0)), options: synOptionCases(), now: 1_000_000_000, capture: capture,
 	}
 	noise := make([]byte, 8192)
 	for i := range noise {
@@ -77,6 +78,10 @@ func (t *traffic) packet() *input {
 	in := c.packet()
 	if t.one(5) {
 		t.spoil(in)
+	}
+	if in.capture = t.capture; t.capture && t.one(8) {
+		n := t.place(in)
+		in.frame, in.lost = in.frame[:n], len(in.frame)-n
 	}
 	if t.one(30) {
 		again := *in

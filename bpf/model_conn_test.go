@@ -2,6 +2,14 @@ package bpf
 
 import "fivetuple/correlator/flow"
 
+// modelConn is a connection, with what the kernel keeps elsewhere or need not remember.
+type modelConn struct {
+	flow.Conn
+	start   [2]uint32 // the first payload byte's sequence number, where Known says that there is one
+	missing [2]modelHoles
+	tracked *holeTable // nil: holes are not remembered
+}
+
 func (c *modelConn) knows(dir int, what uint8) bool { return c.Dir[dir].Known&what != 0 }
 
 // owns says whether the packet came over the interface that its direction counts on. The first one is, and then one that
@@ -9,8 +17,8 @@ func (c *modelConn) knows(dir int, what uint8) bool { return c.Dir[dir].Known&wh
 func (c *modelConn) owns(p *wirePacket) bool {
 	d := &c.Dir[p.dir]
 	if d.Ifindex != 0 && d.Ifindex != p.ifindex {
-		data := c.knows(p.dir, flow.KnownSeq) && before(d.SeqHigh, p.end())
-		acknowledges := c.knows(p.dir, flow.KnownAck) && p.has(ack) && before(d.AckHigh, p.ack)
+		data := c.knows(p.dir, flow.KnownSeq) && below(d.SeqHigh, p.end())
+		acknowledges := c.knows(p.dir, flow.KnownAck) && p.has(ack) && below(d.AckHigh, p.ack)
 		if !data && !acknowledges {
 			return false
 		}
@@ -28,12 +36,12 @@ func (c *modelConn) count(p *wirePacket) {
 	}
 	d.Packets += uint64(p.count())
 	d.Bytes += uint64(p.bytes())
-	d.Payload += uint64(len(p.payload))
-	if len(p.payload) > 0 {
-		d.DataPackets += p.count()
-		d.DataHeaders += p.count() * uint32(p.headers)
+	d.Payload += uint64(p.payload)
+	if p.payload > 0 {
+		d.DataPackets += uint32(p.count())
+		d.DataHeaders += uint32(p.count() * p.headers)
 		if d.FirstLen == 0 {
-			d.FirstLen = uint8(copy(d.FirstPayload[:], p.payload))
+			d.FirstLen = uint8(copy(d.FirstPayload[:], p.first))
 		}
 	}
 	c.Last = p.now
@@ -59,12 +67,12 @@ func (c *modelConn) segment(p *wirePacket) (n news) {
 		c.State = flow.StateOpen // who has sent a RST sends nothing new
 	}
 	d.Flags |= p.flags
-	if p.has(ack) && !p.has(rst) && (!c.knows(p.dir, flow.KnownAck) || before(d.AckHigh, p.ack)) {
+	if p.has(ack) && !p.has(rst) && (!c.knows(p.dir, flow.KnownAck) || below(d.AckHigh, p.ack)) {
 		d.AckHigh = p.ack
 		d.Known |= flow.KnownAck
 	}
 	if p.window == 0 && p.flags&(syn|fin|rst) == 0 {
-		d.ZeroWindow += p.count()
+		d.ZeroWindow += uint32(p.count())
 	}
 	if c.State == flow.StateOpen && (p.has(rst) || p.has(fin) && other.Flags&fin != 0) {
 		c.State = flow.StateClosed
@@ -86,7 +94,7 @@ func (c *modelConn) handshake(p *wirePacket) {
 			c.SYN = p.now
 		}
 	case p.has(ack) && c.SYNACK != 0 && c.ACK == 0 && c.knows(1-p.dir, flow.KnownISN):
-		covers := func(ack uint32) bool { return !before(ack, other.ISN+1) }
+		covers := func(ack uint32) bool { return !below(ack, other.ISN+1) }
 		// Who sent the SYN-ACK has acknowledged the other's SYN by it.
 		if covers(p.ack) && !(c.knows(p.dir, flow.KnownAck) && covers(d.AckHigh)) {
 			c.ACK = p.now
@@ -99,80 +107,67 @@ func (c *modelConn) sequence(p *wirePacket) (n news) {
 	d := &c.Dir[p.dir]
 	switch {
 	case p.has(syn) && !(c.knows(p.dir, flow.KnownISN) && d.ISN == p.seq):
-		d.ISN, d.SeqHigh, d.DataHigh = p.seq, p.seq, p.seq+1
 		d.Known |= flow.KnownISN | flow.KnownSeq
-		d.TTL = p.ttl
+		d.ISN, d.DataHigh, d.TTL = p.seq, p.seq+1, p.ttl
 		d.SYNMSS, d.SYNWscale, d.SYNOptions = synFacts(p.options)
 		n.start = true
 	case !c.knows(p.dir, flow.KnownSeq):
-		d.SeqHigh, d.DataHigh = p.seq, p.seq
 		d.Known |= flow.KnownSeq
+		d.DataHigh = p.seq
 		n.start = true
 	case p.length() <= 1 && p.flags&(syn|fin) == 0 && p.seq+1 == d.SeqHigh:
 		d.KeepAlive++
 		return n
 	}
 	if n.start {
+		c.forgetHoles(p.dir)
+		c.missing[p.dir].restart(p.seq)
+		d.SeqHigh = p.seq
 		c.start[p.dir] = d.DataHigh
 	}
 	if p.length() == 0 {
 		return n
 	}
-	if n.old = before(p.seq, d.SeqHigh); n.old {
-		d.Retransmitted += p.below(d.SeqHigh)
-	}
-	if before(d.SeqHigh, p.end()) {
+	n.old = c.order(p)
+	if below(d.SeqHigh, p.end()) {
 		d.SeqHigh = p.end()
+		c.rise(p)
 	}
-	if data := p.dataEnd(); len(p.payload) > 0 && before(d.DataHigh, data) {
+	if p.payload > 0 && below(d.DataHigh, p.dataEnd()) {
 		n.data, n.dataStart = true, d.DataHigh
-		d.DataHigh = data
-	}
-	return n
-}
-
-// dataEnd is the end of the payload: a SYN comes before it, a FIN behind.
-func (p *wirePacket) dataEnd() uint32 {
-	if p.has(fin) {
-		return p.end() - 1
-	}
-	return p.end()
-}
-
-// below returns how many segments begin below a sequence number.
-func (p *wirePacket) below(high uint32) (n uint32) {
-	at := p.seq
-	for _, payload := range p.segments {
-		if before(at, high) {
-			n++
-		}
-		at += uint32(payload)
+		d.DataHigh = p.dataEnd()
 	}
 	return n
 }
 
 // synFacts reads a SYN's options up to where they end or make no sense (RFC 9293, 3.2).
-func synFacts(options []byte) (mss uint16, wscale, seen uint8) {
-	for len(options) > 0 && options[0] != 0 {
-		if options[0] == 1 {
-			options = options[1:]
+func synFacts(options octets) (mss uint16, wscale, seen uint8) {
+	for len(options.data) > 0 && options.data[0] != 0 {
+		o := options.data
+		if o[0] == 1 {
+			options = options.skip(1)
 			continue
 		}
-		if len(options) < 2 || options[1] < 2 || int(options[1]) > len(options) {
+		if len(o) < 2 || o[1] < 2 || int(o[1]) > options.length {
 			break
 		}
-		o := options[:options[1]]
+		length := int(o[1])
+		o = o[:min(length, len(o))]
 		switch {
-		case o[0] == 2 && len(o) == 4:
+		case o[0] == 2 && length == 4 && len(o) == 4:
 			mss, seen = uint16(u16(o[2:])), seen|synMSS
-		case o[0] == 3 && len(o) == 3:
+		case o[0] == 3 && length == 3 && len(o) == 3:
 			wscale, seen = o[2], seen|synWscale
-		case o[0] == 4 && len(o) == 2:
+		case o[0] == 4 && length == 2:
 			seen |= synSACK
-		case o[0] == 8 && len(o) == 10:
+		case o[0] == 8 && length == 10:
 			seen |= synTimestamps
+		case quirkCutOption && o[0] == 2 && length == 4:
+			mss, seen = 0, seen|synMSS
+		case quirkCutOption && o[0] == 3 && length == 3:
+			wscale, seen = 0, seen|synWscale
 		}
-		options = options[len(o):]
+		options = options.skip(length)
 	}
 	return mss, wscale, seen
 }

@@ -6,16 +6,21 @@ import "fivetuple/correlator/flow"
 type modelFlow struct {
 	conn      modelConn
 	rtt       flow.RoundTrip
-	exchanges []flow.Exchange // the last four; the last is the current one
+	exchanges []modelExchange // the last four; the last is the current one
 	number    uint32          // of the current exchange
 	answered  bool
 	reopened  bool
 }
 
+type modelExchange struct {
+	flow.Exchange
+	lastRX uint64 // Last[RX] as it was, 0: none
+}
+
 // newModelFlow starts a record with what was counted of the handshake. Data of the SYN is exchange 1.
-func newModelFlow(half *modelConn) *modelFlow {
-	f := &modelFlow{conn: *half, exchanges: make([]flow.Exchange, 1, 2)}
-	f.conn.State = flow.StateOpen
+func newModelFlow(half *modelConn, t *holeTable) *modelFlow {
+	f := &modelFlow{conn: *half, exchanges: make([]modelExchange, 1, 2)}
+	f.conn.State, f.conn.tracked = flow.StateOpen, t
 	for dir := range f.conn.Dir {
 		if f.conn.knows(dir, flow.KnownSeq) {
 			f.exchanges[0].Seq[dir] = f.conn.start[dir]
@@ -32,11 +37,17 @@ func newModelFlow(half *modelConn) *modelFlow {
 	tx := &f.conn.Dir[flow.TX]
 	size := uint16(min((rx.Payload+uint64(rx.DataHeaders))/uint64(rx.DataPackets), 0xffff))
 	f.number = 1
-	f.exchanges = append(f.exchanges, flow.Exchange{
-		First: [2]uint64{f.conn.SYN}, Last: [2]uint64{f.conn.SYN}, RXMin: size, RXMax: size,
-		Payload: [2]uint64{0, tx.Payload}, Packets: [2]uint32{0, tx.DataPackets}, Headers: [2]uint32{0, tx.DataHeaders},
+	e := modelExchange{lastRX: f.conn.SYN, Exchange: flow.Exchange{
+		RXMin: size, RXMax: size, Payload: [2]uint64{0, tx.Payload},
+		Packets: [2]uint32{0, tx.DataPackets}, Headers: [2]uint32{0, tx.DataHeaders},
 		Seq: [2]uint32{f.conn.start[flow.RX], tx.DataHigh},
-	})
+	}}
+	if f.conn.SYN != 0 || quirkNoSYN {
+		e.First[flow.RX] = flow.StampOf(f.conn.SYN)
+		e.Last[flow.RX] = e.First[flow.RX]
+		e.lastRX = max(e.lastRX, 16)
+	}
+	f.exchanges = append(f.exchanges, e)
 	return f
 }
 
@@ -52,7 +63,7 @@ func (f *modelFlow) segment(p *wirePacket) Reason {
 			f.exchanges[i].Seq[p.dir] = f.conn.start[p.dir]
 		}
 	}
-	if len(p.payload) > 0 {
+	if p.payload > 0 {
 		f.exchange(p, n, &was)
 	}
 	f.time(p, n)
@@ -68,7 +79,7 @@ func (f *modelFlow) exchange(p *wirePacket, n news, was *[2]flow.Direction) {
 	case n.data && (f.answered || f.number == 0):
 		f.answered = false
 		f.number++
-		e := flow.Exchange{Seq: [2]uint32{n.dataStart, was[flow.TX].DataHigh}}
+		e := modelExchange{Exchange: flow.Exchange{Seq: [2]uint32{n.dataStart, was[flow.TX].DataHigh}}}
 		for dir, d := range was {
 			e.Payload[dir], e.Packets[dir], e.Headers[dir] = d.Payload, d.DataPackets, d.DataHeaders
 		}
@@ -79,23 +90,24 @@ func (f *modelFlow) exchange(p *wirePacket, n news, was *[2]flow.Direction) {
 	if p.dir == flow.RX {
 		takeSizes(e, p)
 	}
-	if e.First[p.dir] == 0 {
-		e.First[p.dir] = p.now
+	if e.First[p.dir].IsZero() {
+		e.First[p.dir] = flow.StampOf(p.now)
 	}
-	e.Last[p.dir] = p.now
+	e.Last[p.dir] = flow.StampOf(p.now)
 }
 
-// takeSizes takes what is kept of rx segments: the largest gap between two, and the sizes.
-func takeSizes(e *flow.Exchange, p *wirePacket) {
-	if last := e.Last[flow.RX]; last != 0 && p.now > last {
-		e.RXGapUS = uint32(max(uint64(e.RXGapUS), min((p.now-last)/1000, 1<<32-1)))
+// takeSizes takes what is kept of rx segments: the largest gap between two, to 16 ns, and the sizes.
+func takeSizes(e *modelExchange, p *wirePacket) {
+	if e.lastRX != 0 && p.now > e.lastRX {
+		gap := (p.now&^15 - e.lastRX&^15) / 1000
+		e.RXGapUS = uint32(max(uint64(e.RXGapUS), min(gap, 1<<32-1)))
 	}
-	for _, payload := range p.segments {
-		size := uint16(min(p.headers+payload, 0xffff))
-		e.RXMax = max(e.RXMax, size)
-		if e.RXMin == 0 || size < e.RXMin {
-			e.RXMin = size
-		}
+	e.lastRX = p.now
+	last := p.payload - (p.count()-1)*p.segment
+	smallest, largest := uint16(min(p.headers+last, 0xffff)), uint16(min(p.headers+p.segment, 0xffff))
+	e.RXMax = max(e.RXMax, largest)
+	if e.RXMin == 0 || smallest < e.RXMin {
+		e.RXMin = smallest
 	}
 }
 
@@ -107,7 +119,7 @@ func (f *modelFlow) time(p *wirePacket, n news) {
 		t.Sent = 0
 	case p.dir == flow.TX && n.data && t.Sent == 0:
 		t.Sent, t.Seq = p.now, f.conn.Dir[flow.TX].SeqHigh
-	case p.dir == flow.RX && t.Sent != 0 && p.has(ack) && !p.has(rst) && !before(p.ack, t.Seq):
+	case p.dir == flow.RX && t.Sent != 0 && p.has(ack) && !p.has(rst) && !below(p.ack, t.Seq):
 		f.sample(p.now, t.Sent)
 		t.Sent = 0
 	}
@@ -155,7 +167,7 @@ func (f *modelFlow) record() flow.Record {
 	}
 	oldest := f.number + 1 - uint32(len(f.exchanges))
 	for i, e := range f.exchanges {
-		r.Ring[(oldest+uint32(i))%flow.Exchanges] = e
+		r.Ring[(oldest+uint32(i))%flow.Exchanges] = e.Exchange
 	}
 	return r
 }

@@ -13,4 +13,10 @@ const (
 	quirkBackward = true
 	// quirkNinth: a ninth extension header is looked at, too, before the packet is given up.
 	quirkNinth = true
+	// quirkNoSYN: exchange 1 of data on a half-open connection whose SYN was not seen starts at a stamp, and not at none.
+	quirkNoSYN = true
+	// quirkCutOption: an option whose value a capture has cut off is 0 instead of not there.
+	quirkCutOption = true
+	// quirkFastOpen: a handshake with TCP Fast Open is not counted for the peer that opened it.
+	quirkFastOpen = true
 )

@@ -3,24 +3,22 @@ package bpf
 import "fivetuple/correlator/flow"
 
 // model is what the kernel program is to do, said again in Go from its definitions: bpf/record.h and the tests. It knows
-// no sockets, and its half-open and UDP tables have no end.
+// no sockets, and its tables that evict have no end.
 type model struct {
 	midstream bool // records connections that are older than it
 	room      int  // of the flow table
 	reasons   Reasons
+	counts    [flow.Tables]flow.TableCounts
 	flows     map[flow.Key]*modelFlow
 	halfOpen  map[flow.Key]*modelConn
 	udp       map[flow.Key]*modelConn
+	sources   map[[16]byte]*flow.Source
+	holes     holeTable
 }
 
-// modelConn is a connection, with what the kernel need not remember.
-type modelConn struct {
-	flow.Conn
-	start [2]uint32 // the first payload byte's sequence number, where Known says that there is one
-}
-
-func newModel(midstream bool, room int) *model {
-	m := &model{midstream: midstream, room: room}
+func newModel(midstream bool, flows, holes int) *model {
+	m := &model{midstream: midstream, room: flows}
+	m.holes = holeTable{room: holes, counts: &m.counts[flow.TableHoles]}
 	m.forget()
 	return m
 }
@@ -30,6 +28,8 @@ func (m *model) forget() {
 	m.flows = make(map[flow.Key]*modelFlow)
 	m.halfOpen = make(map[flow.Key]*modelConn)
 	m.udp = make(map[flow.Key]*modelConn)
+	m.sources = make(map[[16]byte]*flow.Source)
+	m.holes.used = 0
 }
 
 // take counts a packet. It returns the 5-tuple, if the packet has one.
@@ -51,6 +51,7 @@ func (m *model) datagram(p *wirePacket) Reason {
 	if c == nil {
 		c = &modelConn{Conn: flow.Conn{ID: p.now, State: flow.StateOpen}}
 		m.udp[p.key] = c
+		m.counts[flow.TableUDP].Inserted++
 	}
 	if !c.owns(p) {
 		return OtherInterface
@@ -60,6 +61,7 @@ func (m *model) datagram(p *wirePacket) Reason {
 }
 
 func (m *model) segment(p *wirePacket) Reason {
+	m.watch(p)
 	f := m.flows[p.key]
 	if f != nil && f.continuedBy(p) {
 		return f.segment(p)
@@ -68,6 +70,7 @@ func (m *model) segment(p *wirePacket) Reason {
 	if half == nil && p.has(syn) {
 		half = &modelConn{Conn: flow.Conn{ID: p.now}}
 		m.halfOpen[p.key] = half
+		m.counts[flow.TableHalfOpen].Inserted++
 	}
 	switch {
 	case half != nil && half.takes(p, f):
@@ -87,16 +90,16 @@ func (f *modelFlow) continuedBy(p *wirePacket) bool {
 }
 
 // takes says whether a segment is of the half-open connection, and not of an older one on its 5-tuple.
-func (half *modelConn) takes(p *wirePacket, f *modelFlow) bool {
+func (c *modelConn) takes(p *wirePacket, f *modelFlow) bool {
 	switch {
 	case p.has(syn):
 		return true
-	case half.State == flow.StatePromoted:
+	case c.State == flow.StatePromoted:
 		return false
-	case len(p.payload) > 0 && !half.knows(flow.TX, flow.KnownISN): // nobody sends data to who has not answered
+	case p.payload > 0 && !c.knows(flow.TX, flow.KnownISN): // nobody sends data to who has not answered
 		return false
 	}
-	return f == nil || f.conn.State != flow.StateOpen || half.completedBy(p)
+	return f == nil || f.conn.State != flow.StateOpen || c.completedBy(p)
 }
 
 // opening counts a segment of a connection that is being opened, perhaps on the 5-tuple of an older one.
@@ -119,37 +122,53 @@ func (m *model) opening(half *modelConn, f *modelFlow, p *wirePacket) Reason {
 }
 
 // restart makes room for another connection: a SYN came with another ISN. What was counted stays.
-func (half *modelConn) restart(p *wirePacket) {
-	if !p.has(syn) || p.has(ack) || !half.knows(p.dir, flow.KnownISN) || half.Dir[p.dir].ISN == p.seq {
+func (c *modelConn) restart(p *wirePacket) {
+	if !p.has(syn) || p.has(ack) || !c.knows(p.dir, flow.KnownISN) || c.Dir[p.dir].ISN == p.seq {
 		return
 	}
-	half.ID, half.SYN, half.SYNACK, half.ACK = p.now, 0, 0, 0
-	half.Dir[flow.RX].Known, half.Dir[flow.TX].Known = 0, 0
+	c.ID, c.SYN, c.SYNACK, c.ACK = p.now, 0, 0, 0
+	c.Dir[flow.RX].Known, c.Dir[flow.TX].Known = 0, 0
 }
 
 // completedBy says whether a segment proves that its sender has seen this host's SYN; or whether it is this host's own
 // SYN-ACK that takes data of the peer's SYN (RFC 7413).
-func (half *modelConn) completedBy(p *wirePacket) bool {
+func (c *modelConn) completedBy(p *wirePacket) bool {
 	if !p.has(ack) || p.has(rst) {
 		return false
 	}
-	rx, tx := &half.Dir[flow.RX], &half.Dir[flow.TX]
+	rx, tx := &c.Dir[flow.RX], &c.Dir[flow.TX]
 	if p.dir == flow.TX {
-		return p.has(syn) && half.knows(flow.RX, flow.KnownISN) && before(rx.ISN+1, p.ack)
+		return p.has(syn) && c.knows(flow.RX, flow.KnownISN) && below(rx.ISN+1, p.ack)
 	}
-	return half.knows(flow.TX, flow.KnownISN) && before(tx.ISN, p.ack) && !before(tx.SeqHigh, p.ack)
+	return c.knows(flow.TX, flow.KnownISN) && below(tx.ISN, p.ack) && !below(tx.SeqHigh, p.ack)
 }
 
 func (m *model) promote(half *modelConn, p *wirePacket) Reason {
-	if m.flows[p.key] == nil && len(m.flows) == m.room {
+	last := m.flows[p.key]
+	if last == nil && !m.hasRoom() {
 		return TableFull
 	}
-	f := newModelFlow(half)
+	if last != nil {
+		last.conn.forgetHoles(flow.RX)
+		last.conn.forgetHoles(flow.TX)
+	}
+	f := newModelFlow(half, &m.holes)
 	m.flows[p.key] = f
 	reason := f.segment(p)
 	f.timeHandshake()
 	half.State = flow.StatePromoted
+	m.begun(p, f)
 	return reason
+}
+
+// hasRoom counts a new record, or that there is no room for it.
+func (m *model) hasRoom() bool {
+	if len(m.flows) == m.room {
+		m.counts[flow.TableFlows].Refused++
+		return false
+	}
+	m.counts[flow.TableFlows].Inserted++
+	return true
 }
 
 // unknown takes a segment of which no table knows anything.
@@ -157,13 +176,17 @@ func (m *model) unknown(p *wirePacket) Reason {
 	switch {
 	case p.has(rst) || !m.midstream:
 		return NoConnection
-	case len(m.flows) == m.room:
+	case !m.hasRoom():
 		return TableFull
 	}
 	f := &modelFlow{
-		conn:      modelConn{Conn: flow.Conn{ID: p.now, State: flow.StateOpen, Origin: flow.OriginMidstream}},
-		exchanges: make([]flow.Exchange, 1),
+		conn: modelConn{
+			Conn:    flow.Conn{ID: p.now, State: flow.StateOpen, Origin: flow.OriginMidstream},
+			tracked: &m.holes,
+		},
+		exchanges: make([]modelExchange, 1),
 	}
 	m.flows[p.key] = f
+	m.begun(p, f)
 	return f.segment(p)
 }
