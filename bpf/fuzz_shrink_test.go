@@ -13,6 +13,7 @@ const shrinkRuns = 3000
 // explain returns the shortest sequence that it finds of the packets that led to a difference, and what differs then.
 func (d *duel) explain(t *testing.T, sent []*input) string {
 	t.Helper()
+	d.always = true
 	short := sent
 	if of := ofSameTuple(sent); d.fails(t, of) != nil {
 		short = of

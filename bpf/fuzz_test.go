@@ -21,7 +21,7 @@ const (
 )
 
 // TestFuzzAgainstModel: random traffic, spoiled in random ways, to the kernel program and to a model of it. After each
-// packet the counters and the entries of its 5-tuple are the same, after each round all entries are.
+// packet the counters and its connection's record are the same, and after each round everything is.
 func TestFuzzAgainstModel(t *testing.T) {
 	packets, seed := fuzzSize(t)
 	inNamespace(t) // which has no sockets

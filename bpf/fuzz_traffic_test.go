@@ -132,11 +132,11 @@ type planned struct {
 }
 
 func (c *randomTalk) packet() *input {
-	if c.one(300) {
+	if c.one(1000) {
 		c.ifindex = c.anyInterface()
 	}
 	in := &input{ifindex: c.ifindex}
-	if c.one(100) {
+	if c.one(200) {
 		in.ifindex = c.anyInterface()
 	}
 	proto, body := flow.TCP, []byte(nil)

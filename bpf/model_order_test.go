@@ -13,15 +13,14 @@ type holeTable struct {
 func (c *modelConn) order(p *wirePacket) (old bool) {
 	d := &c.Dir[p.dir]
 	switch {
-	case below(d.SeqHigh, p.seq):
-		if !c.openHole(p) {
-			c.forgot(p.dir, 1)
-		}
-	case p.seq != d.SeqHigh:
+	case below(p.seq, d.SeqHigh):
 		late := c.fillHoles(p)
 		d.OutOfOrder += uint32(late)
 		d.Retransmitted += uint32(p.below(d.SeqHigh) - late)
 		return true
+	case p.seq == d.SeqHigh || !below(d.SeqHigh, p.end()): // half the sequence space away: neither below nor above
+	case !c.openHole(p):
+		c.forgot(p.dir, 1)
 	}
 	return false
 }

@@ -1,5 +1,7 @@
 package bpf
 
+import "fivetuple/correlator/flow"
+
 // Where the program does otherwise than its definitions say. Each is to go, on one side or the other.
 const (
 	// quirkPadding: extension headers are also read from behind the packet's end, if the frame goes on there.
@@ -19,4 +21,22 @@ const (
 	quirkCutOption = true
 	// quirkFastOpen: a handshake with TCP Fast Open is not counted for the peer that opened it.
 	quirkFastOpen = true
+	// quirkHalfSpace: a segment that begins above the highest sequence, but ends half the sequence space away, where it
+	// does not raise it, opens a hole up to itself: one above the highest, which then takes what lies below for its own.
+	quirkHalfSpace = true
 )
+
+// straddles says whether quirkHalfSpace is about a packet, which then is left out: the model cannot follow.
+func (m *model) straddles(in *input) bool {
+	p, reason := readPacket(in)
+	if !quirkHalfSpace || reason != RecordedFlow || p.key.Proto != flow.TCP {
+		return false
+	}
+	half, f := m.halfOpen[p.key], m.flows[p.key]
+	return half != nil && half.straddledBy(&p) || f != nil && f.conn.straddledBy(&p)
+}
+
+func (c *modelConn) straddledBy(p *wirePacket) bool {
+	high := c.Dir[p.dir].SeqHigh
+	return below(high, p.seq) && !below(high, p.end())
+}

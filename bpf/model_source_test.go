@@ -28,15 +28,11 @@ func (m *model) watch(p *wirePacket) {
 	}
 }
 
-// begun counts a record, and the handshake if the peer opened it, which this host has answered.
-func (m *model) begun(p *wirePacket, f *modelFlow) {
+// begun counts a record, and its handshake if the peer opened it.
+func (m *model) begun(p *wirePacket, opened bool) {
 	s := m.seen(p)
 	s.Flows++
-	handshake := f.conn.Origin == flow.OriginHandshake
-	if quirkFastOpen && p.dir == flow.TX {
-		handshake = false
-	}
-	if handshake && f.conn.Dir[flow.TX].Flags&ack != 0 {
+	if opened {
 		s.Handshakes++
 	}
 }

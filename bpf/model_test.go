@@ -23,12 +23,13 @@ func newModel(midstream bool, flows, holes int) *model {
 	return m
 }
 
-// forget empties the tables.
+// forget empties the tables. Holes go with their flows.
 func (m *model) forget() {
 	m.flows = make(map[flow.Key]*modelFlow)
 	m.halfOpen = make(map[flow.Key]*modelConn)
 	m.udp = make(map[flow.Key]*modelConn)
 	m.sources = make(map[[16]byte]*flow.Source)
+	m.counts[flow.TableHoles].Removed += uint64(m.holes.used)
 	m.holes.used = 0
 }
 
@@ -157,7 +158,11 @@ func (m *model) promote(half *modelConn, p *wirePacket) Reason {
 	reason := f.segment(p)
 	f.timeHandshake()
 	half.State = flow.StatePromoted
-	m.begun(p, f)
+	answers := &f.conn // this host has answered a SYN
+	if quirkFastOpen {
+		answers = half
+	}
+	m.begun(p, answers.Dir[flow.TX].Flags&ack != 0)
 	return reason
 }
 
@@ -187,6 +192,6 @@ func (m *model) unknown(p *wirePacket) Reason {
 		exchanges: make([]modelExchange, 1),
 	}
 	m.flows[p.key] = f
-	m.begun(p, f)
+	m.begun(p, false)
 	return f.segment(p)
 }
