@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # How long each benchmark runs.
 BENCHTIME ?= 1s
 
-.PHONY: help generate build demo test bench lint fmt clean
+.PHONY: help generate build demo test conformance bench lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,11 @@ demo: build ## Show everything at work, in network namespaces (wants root; ARGS=
 test: ## Run all tests (as root: those of the kernel, too)
 	$(GO) vet ./...
 	$(GO) test -count=1 ./...
+
+conformance: build ## Replay the captures of PCAPS=DIR through the kernel program and compare every figure with their oracles (wants root)
+	@test -n "$(PCAPS)" || { echo "conformance: name the folder of the captures: make conformance PCAPS=DIR" >&2; exit 2; }
+	@CGO_ENABLED=0 $(GO) build -o bin/conformance ./examples/conformance
+	@bin/conformance --binary bin/fivetuple $(ARGS) "$(PCAPS)"
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./plugins ./runner/server ./examples/stack

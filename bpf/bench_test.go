@@ -10,7 +10,7 @@ import (
 
 // benchPrograms are the object of testdata/bench.bpf.c: ours and the reference, each of which makes its packet the next one.
 type benchPrograms struct {
-	*tables   // ours, as they are attached
+	*tables                 // ours, as they are attached
 	Rx        *ebpf.Program `ebpf:"bench_ingress"`
 	Tx        *ebpf.Program `ebpf:"bench_egress"`
 	Reference *ebpf.Program `ebpf:"bench_reference"`

@@ -146,21 +146,41 @@ static __always_inline void count_packet(struct __sk_buff *skb, struct conn *c, 
 	c->last = p->now;
 }
 
+static __always_inline void take_opening(struct conn *c, const struct packet *p, int dir)
+{
+	c->dir[dir].known |= KNOWN_OPENER;
+	if (!c->syn)
+		c->syn = p->now;
+}
+
+static __always_inline void take_syn_ack(struct conn *c, const struct packet *p, int dir)
+{
+	struct direction *other = &c->dir[!dir];
+	if (!c->syn_ack)
+		c->syn_ack = p->now;
+	if (!(other->known & KNOWN_ISN)) { /* so that a SYN is known that was captured behind its answer */
+		other->isn = p->ack - 1;
+		other->known |= KNOWN_ACKED_ISN;
+	}
+}
+
 /* Notes the handshake's times: the first SYN, the first SYN-ACK, the first acknowledgement of that. */
 static __always_inline void take_handshake(struct conn *c, const struct packet *p, int dir)
 {
 	if (p->flags & TCP_RST)
 		return;
 	if (p->flags & TCP_SYN) {
-		if (!(p->flags & TCP_ACK) && !c->syn)
-			c->syn = p->now;
-		if (p->flags & TCP_ACK && !c->syn_ack)
-			c->syn_ack = p->now;
+		if (p->flags & TCP_ACK)
+			take_syn_ack(c, p, dir);
+		else
+			take_opening(c, p, dir);
 		return;
 	}
 	if (!c->syn_ack || c->ack || !(p->flags & TCP_ACK))
 		return;
 	const struct direction *d = &c->dir[dir], *other = &c->dir[!dir];
+	if (other->known & KNOWN_OPENER) /* a split handshake or a simultaneous open has no third step */
+		return;
 	/* Whoever sent the SYN-ACK has acknowledged the other's SYN by it; its next segments are not the answer. */
 	int acknowledged = d->known & KNOWN_ACK && !before(d->ack_high, other->isn + 1);
 	if (!acknowledged && other->known & KNOWN_ISN && !before(p->ack, other->isn + 1))

@@ -136,6 +136,16 @@ func (k *kernel) try(dir int, frame []byte, set ...func(*skb)) (Reason, error) {
 	return k.moved(dir, before, k.reasons())
 }
 
+// run is feed for many frames: nothing is checked but that the kernel took it.
+func (k *kernel) run(dir int, frame []byte) error {
+	program := k.Ingress
+	if dir == flow.TX {
+		program = k.Egress
+	}
+	_, err := program.Run(&ebpf.RunOptions{Data: frame, Context: &skb{Tstamp: k.now, Ifindex: k.link}})
+	return err
+}
+
 func (k *kernel) reasons() Reasons {
 	k.t.Helper()
 	r, err := readReasons(k.Reasons)

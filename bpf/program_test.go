@@ -92,7 +92,7 @@ func handshakeDirections() [2]flow.Direction {
 	return [2]flow.Direction{
 		flow.RX: {
 			Packets: 2, Bytes: 80, ISN: peerISN, SeqHigh: peerISN + 1, DataHigh: peerISN + 1, AckHigh: hostISN + 1,
-			Ifindex: 1, Flags: syn | ack, Known: known, TTL: 64,
+			Ifindex: 1, Flags: syn | ack, Known: known | flow.KnownOpener, TTL: 64,
 		},
 		flow.TX: {
 			Packets: 1, Bytes: 40, ISN: hostISN, SeqHigh: hostISN + 1, DataHigh: hostISN + 1, AckHigh: peerISN + 1,
@@ -131,7 +131,7 @@ func TestHandshakeHalfway(t *testing.T) {
 	c.at(100).tx(RecordedHalfOpen, segment{flags: syn | ack, seq: hostISN, ack: peerISN + 1})
 	want := flow.Conn{ID: clockAt(0), Last: clockAt(100), SYN: clockAt(0), SYNACK: clockAt(100), Dir: handshakeDirections()}
 	rx := &want.Dir[flow.RX]
-	rx.Packets, rx.Bytes, rx.Flags, rx.AckHigh, rx.Known = 1, 40, syn, 0, flow.KnownISN|flow.KnownSeq
+	rx.Packets, rx.Bytes, rx.Flags, rx.AckHigh, rx.Known = 1, 40, syn, 0, flow.KnownISN|flow.KnownSeq|flow.KnownOpener
 	same(t, c.halfOpen(), want)
 	if c.hasFlow() {
 		t.Error("a half-open connection has a record")
@@ -388,6 +388,30 @@ func TestSplitHandshake(t *testing.T) {
 	c.rxData(0, "GET")
 	r := c.flow()
 	same(t, [4]uint64{r.Conn.Dir[0].Packets, r.Conn.Dir[1].Packets, r.Conn.Dir[0].Payload, uint64(r.Exchange)}, [4]uint64{3, 3, 3, 1})
+}
+
+// TestSplitHandshakeHasNoThirdStep: who opened has answered, too; the round trip between the two is nobody's.
+func TestSplitHandshakeHasNoThirdStep(t *testing.T) {
+	c := newTalk(t)
+	c.at(0).rx(RecordedHalfOpen, segment{flags: syn, seq: peerISN})
+	c.at(10).tx(RecordedHalfOpen, segment{flags: syn, seq: hostISN})
+	c.at(20).rx(RecordedFlow, segment{flags: syn | ack, seq: peerISN, ack: hostISN + 1})
+	c.at(30).tx(RecordedFlow, segment{flags: ack, seq: hostISN + 1, ack: peerISN + 1})
+	r := c.flow()
+	same(t, [3]uint64{r.Conn.SYN, r.Conn.SYNACK, r.Conn.ACK}, [3]uint64{clockAt(0), clockAt(20), 0})
+}
+
+// TestSYNBehindItsAnswer: captures of several queues can have it so. It is the connection's SYN, and no new one.
+func TestSYNBehindItsAnswer(t *testing.T) {
+	c := newTalk(t)
+	c.at(100).tx(RecordedHalfOpen, segment{flags: syn | ack, seq: hostISN, ack: peerISN + 1})
+	c.at(200).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 1})
+	c.at(300).rx(RecordedFlow, segment{flags: syn, seq: peerISN})
+	r := c.flow()
+	same(t, [3]uint64{r.Conn.SYN, r.Conn.SYNACK, r.Conn.ACK}, [3]uint64{clockAt(300), clockAt(100), clockAt(200)})
+	if c.hasHalfOpen() {
+		t.Error("it made a half-open entry")
+	}
 }
 
 func TestMidstreamWithoutSocket(t *testing.T) {

@@ -66,6 +66,8 @@ enum {
 	KNOWN_ISN = 1 << 0,
 	KNOWN_SEQ = 1 << 1,
 	KNOWN_ACK = 1 << 2,
+	KNOWN_OPENER = 1 << 3,    /* sent a SYN without ACK */
+	KNOWN_ACKED_ISN = 1 << 4, /* isn is what the peer's SYN-ACK acknowledged: no SYN was seen yet */
 };
 
 enum {

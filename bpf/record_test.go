@@ -97,6 +97,7 @@ func enums(t *testing.T) map[string][]constant {
 	t.Helper()
 	header, err := os.ReadFile("record.h")
 	must(t, err)
+	header = regexp.MustCompile(`(?s)/\*.*?\*/`).ReplaceAll(header, nil)
 	found := make(map[string][]constant)
 	for _, m := range regexp.MustCompile(`(?s)enum (\w*) ?\{(.*?)\};`).FindAllStringSubmatch(string(header), -1) {
 		var constants []constant
@@ -168,7 +169,10 @@ func TestConstantsAreTheKernels(t *testing.T) {
 		"ORIGIN_HANDSHAKE": {
 			{"ORIGIN_HANDSHAKE", uint64(flow.OriginHandshake)}, {"ORIGIN_MIDSTREAM", uint64(flow.OriginMidstream)},
 		},
-		"KNOWN_ISN": {{"KNOWN_ISN", flow.KnownISN}, {"KNOWN_SEQ", flow.KnownSeq}, {"KNOWN_ACK", flow.KnownAck}},
+		"KNOWN_ISN": {
+			{"KNOWN_ISN", flow.KnownISN}, {"KNOWN_SEQ", flow.KnownSeq}, {"KNOWN_ACK", flow.KnownAck},
+			{"KNOWN_OPENER", flow.KnownOpener}, {"KNOWN_ACKED_ISN", flow.KnownAckedISN},
+		},
 		"SYN_MSS": {
 			{"SYN_MSS", synMSS}, {"SYN_WSCALE", synWscale}, {"SYN_SACK", synSACK}, {"SYN_TIMESTAMPS", synTimestamps},
 		},

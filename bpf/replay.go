@@ -14,58 +14,123 @@ import (
 // Replay is the kernel program with tables of its own, to which packets are given one by one with their own times. It is
 // attached to nothing.
 type Replay struct {
-	tables *tables
+	tables   *tables
+	limits   frameLimits
+	replaced []entry // records over which the 5-tuple's next generation was written, the oldest first
 }
 
-// ErrNotTaken means that the kernel does not take a packet for a test run: too short or too long for it.
+type entry struct {
+	key    flow.Key
+	record flow.Record
+}
+
+// ErrNotTaken means that the kernel does not take a packet for a test run.
 var ErrNotTaken = errors.New("not taken by the kernel's test run")
 
-// NewReplay loads the program with room for a number of flows.
-func NewReplay(flows int) (*Replay, error) {
+// NewReplay loads the program with room for numbers of TCP and of UDP flows.
+func NewReplay(tcp, udp int) (*Replay, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, explain(fmt.Errorf("lift the limit of locked memory: %w", err))
 	}
-	room := uint32(max(minEntries, min(flows, maxEntries/4)*2))
-	spec, err := configure(Options{
-		Tables:    TableOptions{Flows: room, HalfOpen: 2 * room, UDP: 2 * room, Sources: 2 * room, Holes: room},
-		Midstream: MidstreamAny,
-	})
+	spec, err := configure(Options{Tables: replayTables(tcp, udp), Midstream: MidstreamAny})
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{fivetupleVarClockFromSkb, fivetupleVarLengthsFromCb} {
-		if err := spec.Variables[name].Set(true); err != nil {
-			return nil, fmt.Errorf("set %s: %w", name, err)
-		}
+	if err := setReplay(spec); err != nil {
+		return nil, err
+	}
+	limits, err := probeFrameLimits()
+	if err != nil {
+		return nil, err
 	}
 	t, err := load(spec, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Replay{tables: t}, nil
+	return &Replay{tables: t, limits: limits}, nil
+}
+
+// replayTables returns capacities at which no flow is refused and none makes room for another: an LRU evicts before it is
+// full, because each CPU keeps up to 128 free entries for itself (kernel: kernel/bpf/bpf_lru_list.c).
+func replayTables(tcp, udp int) TableOptions {
+	const perCPU = 2 * 128
+	slack := perCPU * max(1, ebpf.MustPossibleCPU())
+	room := func(flows int) uint32 { return uint32(max(minEntries, min(flows, maxEntries))) }
+	return TableOptions{
+		Flows: room(tcp), HalfOpen: room(2*tcp + slack), UDP: room(2*udp + slack),
+		Sources: room(2*tcp + slack), Holes: room(2*tcp + slack), // one for each direction
+	}
+}
+
+// setReplay makes the packet's own time, wire length and captured bytes the program's.
+func setReplay(spec *ebpf.CollectionSpec) error {
+	for _, name := range []string{fivetupleVarClockFromSkb, fivetupleVarLengthsFromCb} {
+		if err := spec.Variables[name].Set(true); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Packet is a captured frame.
+type Packet struct {
+	Data   []byte // what was captured of it, from the Ethernet header on
+	Length int    // bytes that it had on the wire
+	RX     bool
+	Time   time.Time
+	Key    flow.Key // its flow; the zero Key if it has none
 }
 
 // skbContext is struct __sk_buff of linux/bpf.h as far as a test run sets it.
 type skbContext struct {
 	_      [12]uint32
-	CB     [5]uint32 // the frame's length on the wire, and how much of it was captured
+	CB     [5]uint32 // the frame's length on the wire, and how many bytes of it are there
 	_      [21]uint32
 	Tstamp uint64
 	_      [8]uint32
 }
 
-// Packet gives a frame to the program. Times before 1970 do not exist.
-func (r *Replay) Packet(frame []byte, rx bool, at time.Time) error {
+// epoch is added to all times: to the program the time 0 means that something was not seen. Only differences are shown.
+const epoch = uint64(time.Second)
+
+// Packet gives a frame to the program.
+func (r *Replay) Packet(p Packet) error {
 	program := r.tables.Egress
-	if rx {
+	if p.RX {
 		program = r.tables.Ingress
 	}
-	context := skbContext{Tstamp: uint64(at.UnixNano()), CB: [5]uint32{uint32(len(frame)), uint32(len(frame))}}
-	_, err := program.Run(&ebpf.RunOptions{Data: frame, Context: &context})
+	before, known, err := r.record(p.Key)
 	if err != nil {
-		return fmt.Errorf("%w: %d bytes: %w", ErrNotTaken, len(frame), err)
+		return err
 	}
-	return nil
+	context := skbContext{Tstamp: epoch + uint64(p.Time.UnixNano())}
+	context.CB[0], context.CB[1] = uint32(p.Length), uint32(min(len(p.Data), r.limits.longest))
+	if _, err := program.Run(&ebpf.RunOptions{Data: r.limits.fit(p.Data), Context: &context}); err != nil {
+		return fmt.Errorf("%w: %d bytes: %w", ErrNotTaken, len(p.Data), err)
+	}
+	if !known {
+		return nil
+	}
+	after, _, err := r.record(p.Key)
+	if err == nil && after.Conn.ID != before.Conn.ID {
+		r.replaced = append(r.replaced, entry{p.Key, before})
+	}
+	return err
+}
+
+// record returns the flow table's record of a flow, if it has one.
+func (r *Replay) record(k flow.Key) (record flow.Record, ok bool, err error) {
+	if k.Proto != flow.TCP {
+		return record, false, nil
+	}
+	err = r.tables.Flows.Lookup(&k, &record)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return record, false, nil
+	}
+	if err != nil {
+		return record, false, fmt.Errorf("look up %v: %w", k, err)
+	}
+	return record, true, nil
 }
 
 // Close removes program and tables.
@@ -74,8 +139,12 @@ func (r *Replay) Close() error { return r.tables.Close() }
 // Reasons returns how the packets left the program.
 func (r *Replay) Reasons() (Reasons, error) { return readReasons(r.tables.Reasons) }
 
-// Each calls a function for every flow: with its record, or, half-open and for UDP, with what comes before one.
+// Each calls a function for every generation of every flow: with its record, or, half-open and for UDP, with what comes
+// before one.
 func (r *Replay) Each(take func(flow.Key, *flow.Record)) error {
+	for i := range r.replaced {
+		take(r.replaced[i].key, &r.replaced[i].record)
+	}
 	errs := []error{eachEntry(r.tables.Flows, func(k flow.Key, record *flow.Record) error {
 		take(k, record)
 		return nil
@@ -83,10 +152,19 @@ func (r *Replay) Each(take func(flow.Key, *flow.Record)) error {
 	for _, m := range []*ebpf.Map{r.tables.HalfOpen, r.tables.UDP} {
 		errs = append(errs, eachEntry(m, func(k flow.Key, c *flow.Conn) error {
 			if c.State != flow.StatePromoted {
-				take(k, &flow.Record{Conn: *c})
+				take(k, &flow.Record{Conn: *c, Exchange: synExchange(k, c)})
 			}
 			return nil
 		}))
 	}
 	return errors.Join(errs...)
+}
+
+// synExchange returns the exchange of a half-open connection: data that came with the SYN is number 1 (take_syn_data in
+// tcp.h, where the connection gets its record).
+func synExchange(k flow.Key, c *flow.Conn) uint32 {
+	if k.Proto == flow.TCP && c.Dir[flow.RX].DataPackets > 0 {
+		return 1
+	}
+	return 0
 }

@@ -12,6 +12,14 @@
 
 static const volatile struct source new_source = {};
 
+/* MurmurHash3's finalizer: linear counting wants bits as if drawn at random, also of ports that follow each other. */
+static __always_inline __u32 scatter(__u32 n)
+{
+	n = (n ^ n >> 16) * 0x85ebca6b;
+	n = (n ^ n >> 13) * 0xc2b2ae35;
+	return n ^ n >> 16;
+}
+
 static __always_inline struct source *take_source(const struct packet *p)
 {
 	struct source *s = bpf_map_lookup_elem(&sources, p->key.remote);
@@ -48,8 +56,7 @@ __noinline int count_source_segment(const struct packet *p)
 		return 0;
 	}
 	__sync_fetch_and_add(&s->syns, 1);
-	/* Fibonacci hashing: ports that follow each other take different bits. */
-	__u32 bit = (p->key.local_port * 2654435769u) >> 22;
+	__u32 bit = scatter(p->key.local_port) & (PORT_BITS - 1);
 	__u32 *word = &s->ports[bit / 32 & (PORT_BITS / 32 - 1)];
 	if (!(*word >> (bit & 31) & 1))
 		__sync_fetch_and_or(word, 1u << (bit & 31));

@@ -273,7 +273,7 @@ static __always_inline int count_on_half_open(struct __sk_buff *skb, struct conn
 static __always_inline int belongs(const struct flow_record *r, const struct packet *p, int dir)
 {
 	const struct direction *d = &r->conn.dir[dir];
-	return p->flags & TCP_SYN ? d->known & KNOWN_ISN && d->isn == p->seq : !r->reopened;
+	return p->flags & TCP_SYN ? d->known & (KNOWN_ISN | KNOWN_ACKED_ISN) && d->isn == p->seq : !r->reopened;
 }
 
 /*

@@ -3,164 +3,166 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
 )
 
-// oracleFlow is a flow as an independent reading of a capture has it: X.flows.json beside the capture.
-type oracleFlow struct {
-	Proto   string     `json:"proto"`
-	A       netip.Addr `json:"a_ip"` // the initiator
-	APort   uint16     `json:"a_port"`
-	B       netip.Addr `json:"b_ip"`
-	BPort   uint16     `json:"b_port"`
-	AToB    oracleSide `json:"a2b"`
-	BToA    oracleSide `json:"b2a"`
-	Defined struct {
-		AToB      oracleSequence `json:"a2b"`
-		BToA      oracleSequence `json:"b2a"`
-		Exchanges struct {
-			AToB uint32 `json:"a2b"`
-		} `json:"data_runs_newdata"`
-		Handshake replayedTimes `json:"handshake"`
-	} `json:"exact"`
-}
+// Ends of the connection in captures made up here.
+const (
+	clientPort = 50000
+	serverPort = 80
+)
 
-type oracleSide struct {
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"l3_bytes"`
-	Payload uint64 `json:"payload_bytes"`
-	Flags   string `json:"flags_or"`
-	First   string `json:"first_payload_hex"`
-}
-
-type oracleSequence struct {
-	OldFull    uint32 `json:"seq_old_full"`
-	OldPartial uint32 `json:"seq_old_partial"`
-	ZeroWindow uint32 `json:"win0_packets_no_syn_fin_rst"`
-	KeepAlive  uint32 `json:"keepalive_like"`
-}
-
-// TestReplayEqualsTheOracle replays captures of real traffic, with losses, uploads and closed windows, and compares every
-// figure of every flow.
-func TestReplayEqualsTheOracle(t *testing.T) {
-	needRoot(t)
-	folder := os.Getenv("FIVETUPLE_SHARED")
-	if folder == "" {
-		folder = filepath.Join("..", "..", "shared")
+// tcpPacket returns an IPv4 packet from the client or to it.
+func tcpPacket(t *testing.T, fromClient bool, segment layers.TCP, payload string) []byte {
+	t.Helper()
+	client, server := []byte{192, 0, 2, 1}, []byte{192, 0, 2, 2}
+	ip := layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: client, DstIP: server}
+	segment.SrcPort, segment.DstPort = clientPort, serverPort
+	if !fromClient {
+		ip.SrcIP, ip.DstIP = server, client
+		segment.SrcPort, segment.DstPort = serverPort, clientPort
 	}
-	files, err := filepath.Glob(filepath.Join(folder, "pcaps", "lab1_*.pcap"))
-	if err != nil || len(files) == 0 {
-		skip(t, fmt.Sprintf("no captures in %s: name their folder by FIVETUPLE_SHARED", folder))
+	segment.Window = 1000
+	out := gopacket.NewSerializeBuffer()
+	if err := gopacket.SerializeLayers(out, gopacket.SerializeOptions{FixLengths: true},
+		&ip, &segment, gopacket.Payload(payload)); err != nil {
+		t.Fatal(err)
 	}
-	flows := 0
-	for _, file := range files {
-		got := replayFile(t, file)
-		for _, want := range readOracle(t, file) {
-			flows++
-			key := fmt.Sprintf("%v:%d <- %v:%d", want.B, want.BPort, want.A, want.APort)
-			compareReplayed(t, filepath.Base(file)+" "+key, got[key], want)
-		}
-	}
-	t.Logf("%d flows of %d captures", flows, len(files))
+	return out.Bytes()
 }
 
-func replayFile(t *testing.T, file string) map[string]replayed {
+// connection is one that sends a request and gets an answer.
+func connection(t *testing.T, isn uint32) [][]byte {
+	t.Helper()
+	return [][]byte{
+		tcpPacket(t, true, layers.TCP{SYN: true, Seq: isn}, ""),
+		tcpPacket(t, false, layers.TCP{SYN: true, ACK: true, Seq: 2 * isn, Ack: isn + 1}, ""),
+		tcpPacket(t, true, layers.TCP{ACK: true, Seq: isn + 1, Ack: 2*isn + 1}, "request"),
+		tcpPacket(t, false, layers.TCP{ACK: true, Seq: 2*isn + 1, Ack: isn + 8}, "answer"),
+	}
+}
+
+// captureFile writes packets without Ethernet headers, a millisecond apart.
+func captureFile(t *testing.T, packets ...[]byte) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := replay(&out, file, "", true); err != nil {
+	w := pcapgo.NewWriterNanos(&out)
+	if err := w.WriteFileHeader(65536, layers.LinkTypeRaw); err != nil {
 		t.Fatal(err)
 	}
-	flows := make(map[string]replayed)
-	for line := range strings.Lines(out.String()) {
-		var r replayed
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
+	for i, p := range packets {
+		info := gopacket.CaptureInfo{Timestamp: time.UnixMilli(int64(i)), CaptureLength: len(p), Length: len(p)}
+		if err := w.WritePacket(info, p); err != nil {
 			t.Fatal(err)
 		}
-		flows[fmt.Sprintf("%v:%d <- %v:%d", r.Local, r.LocalPort, r.Remote, r.RemotePort)] = r
 	}
-	return flows
+	path := filepath.Join(t.TempDir(), "made-up.pcap")
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
-func readOracle(t *testing.T, file string) []oracleFlow {
+// replayFile returns the flows and the closing object.
+func replayFile(t *testing.T, file, local string) (flows []replayed, last closing, err error) {
 	t.Helper()
-	text, err := os.ReadFile(file + ".flows.json")
+	var out bytes.Buffer
+	err = replay(&out, file, local, true)
+	decoder := json.NewDecoder(&out)
+	for decoder.More() {
+		var line struct {
+			replayed
+			closing
+		}
+		if err := decoder.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+		if line.Reasons != nil {
+			return flows, line.closing, err
+		}
+		flows = append(flows, line.replayed)
+	}
+	return flows, last, err
+}
+
+func TestReplayPrintsEveryGeneration(t *testing.T) {
+	needRoot(t)
+	packets := append(connection(t, 1000), connection(t, 2000)...)
+	flows, last, err := replayFile(t, captureFile(t, packets...), "")
+	if err != nil || len(flows) != 2 {
+		t.Fatalf("%d flows, want 2: %v", len(flows), err)
+	}
+	for i, f := range flows {
+		if f.Local != netip.MustParseAddr("192.0.2.2") || f.LocalPort != serverPort || f.RemotePort != clientPort {
+			t.Errorf("generation %d: %v:%d <- %v:%d", i+1, f.Local, f.LocalPort, f.Remote, f.RemotePort)
+		}
+		if f.RX.PayloadBytes != 7 || f.TX.PayloadBytes != 6 || f.Exchanges != 1 || *f.Handshake.SYNToSYNACK != 1000 {
+			t.Errorf("generation %d: %+v", i+1, f)
+		}
+	}
+	recorded := last.Reasons["recorded-flow"] + last.Reasons["recorded-half-open"]
+	if last.Frames != 8 || len(last.NotTaken) != 0 || recorded != 8 || len(last.Reasons) != 2 {
+		t.Errorf("closing object %+v, want 8 recorded packets", last)
+	}
+}
+
+// TestReplayLocal: the local side is the one that is named, whoever opened the connection.
+func TestReplayLocal(t *testing.T) {
+	needRoot(t)
+	file := captureFile(t, connection(t, 1000)...)
+	for local, port := range map[string]uint16{
+		"192.0.2.1": clientPort, "192.0.2.2": serverPort, "192.0.2.1/32": clientPort, "192.0.2.2/31": serverPort,
+	} {
+		flows, _, err := replayFile(t, file, local)
+		if err != nil || len(flows) != 1 || flows[0].LocalPort != port {
+			t.Errorf("--local %s: %+v, %v, want port %d", local, flows, err, port)
+		}
+	}
+}
+
+// TestReplayOfACutFile prints what is whole, and then says where the file ends.
+func TestReplayOfACutFile(t *testing.T) {
+	needRoot(t)
+	file := captureFile(t, connection(t, 1000)...)
+	whole, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var flows []oracleFlow
-	if err := json.Unmarshal(text, &flows); err != nil {
+	if err := os.WriteFile(file, whole[:len(whole)-1], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return flows
-}
-
-func compareReplayed(t *testing.T, name string, got replayed, want oracleFlow) {
-	t.Helper()
-	if got.Proto != strings.ToLower(want.Proto) {
-		t.Errorf("%s: no such flow", name)
-		return
+	flows, last, err := replayFile(t, file, "")
+	if err == nil || !strings.Contains(err.Error(), file+": packet 4: the file is cut") {
+		t.Errorf("%v, want the file, the packet and that it is cut", err)
 	}
-	compareSide(t, name+" rx", got.RX, got.FirstPayload.RX, want.AToB, want.Defined.AToB)
-	compareSide(t, name+" tx", got.TX, got.FirstPayload.TX, want.BToA, want.Defined.BToA)
-	if got.Exchanges != want.Defined.Exchanges.AToB {
-		t.Errorf("%s: %d exchanges, want %d", name, got.Exchanges, want.Defined.Exchanges.AToB)
+	if len(flows) != 1 || last.Frames != 3 {
+		t.Errorf("%d flows, %d packets, want 1 and 3", len(flows), last.Frames)
 	}
-	compareTime(t, name+" SYN to SYN-ACK", got.Handshake.SYNToSYNACK, want.Defined.Handshake.SYNToSYNACK)
-	compareTime(t, name+" SYN-ACK to ACK", got.Handshake.SYNACKToACK, want.Defined.Handshake.SYNACKToACK)
-}
-
-func compareSide(t *testing.T, name string, got replayedSide, first string, want oracleSide, sequence oracleSequence) {
-	t.Helper()
-	flags, err := strconv.ParseUint(want.Flags, 0, 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	expected := replayedSide{
-		Packets: want.Packets, Bytes: want.Bytes, PayloadBytes: want.Payload, Flags: uint16(flags),
-		Retransmitted: sequence.OldFull + sequence.OldPartial, ZeroWindow: sequence.ZeroWindow, KeepAlive: sequence.KeepAlive,
-	}
-	if got.OutOfOrder != 0 {
-		t.Errorf("%s: %d out of order: this program does not tell them yet", name, got.OutOfOrder)
-	}
-	if got != expected || first != want.First {
-		t.Errorf("%s: %+v %s, want %+v %s", name, got, first, expected, want.First)
-	}
-}
-
-// compareTime allows for the oracle's rounding to a nanosecond's text.
-func compareTime(t *testing.T, name string, got, want *float64) {
-	t.Helper()
-	if (got == nil) != (want == nil) || got != nil && (*got-*want > 0.001 || *want-*got > 0.001) {
-		t.Errorf("%s: %v us, want %v", name, text(got), text(want))
-	}
-}
-
-func text(us *float64) string {
-	if us == nil {
-		return "none"
-	}
-	return fmt.Sprint(*us)
 }
 
 func TestReplayRefuses(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.pcap")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct{ file, local, want string }{
 		"no file":      {"absent.pcap", "", "absent.pcap"},
-		"no capture":   {"replay.go", "", "not a capture file"},
-		"a wrong net":  {"", "10.0.0.0/33", `--local: "10.0.0.0/33" is neither an address nor a net`},
-		"a wrong name": {"", "lo", `--local: "lo" is neither an address nor a net`},
+		"no capture":   {"replay.go", "", "replay.go: not a capture file"},
+		"an empty one": {empty, "", empty + ": no packets: the file is empty"},
+		"no packets":   {captureFile(t), "", "made-up.pcap: no packets"},
+		"a wrong net":  {captureFile(t, connection(t, 1)...), "10.0.0.0/33", `--local: "10.0.0.0/33" is neither an address nor a net`},
+		"a wrong name": {captureFile(t, connection(t, 1)...), "lo", `--local: "lo" is neither an address nor a net`},
 	} {
-		var err error
-		if c.file != "" {
-			err = replay(new(bytes.Buffer), c.file, c.local, false)
-		} else {
-			_, err = parsePrefix(c.local)
-		}
+		err := replay(new(bytes.Buffer), c.file, c.local, false)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}

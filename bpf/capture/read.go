@@ -18,8 +18,8 @@ import (
 type Frame struct {
 	Number int // from 1, in the file
 	Time   time.Time
-	Data   []byte // from the Ethernet header on; what the capture cut off is zeros
-	Cut    bool   // the capture has less of it than was on the wire
+	Data   []byte // what was captured of it, from the Ethernet header on
+	Length int    // bytes that it had on the wire, from the Ethernet header on
 }
 
 // Errors of files.
@@ -27,13 +27,12 @@ var (
 	ErrEmpty  = errors.New("no packets")
 	ErrFormat = errors.New("not a capture file (pcap or pcapng)")
 	ErrCut    = errors.New("the file is cut")
+	ErrDamage = errors.New("the file is damaged")
 	ErrLink   = errors.New("link type that cannot be replayed")
 )
 
-// maxFrame bounds the length that a capture may claim for a packet, in bytes.
-const maxFrame = 256 << 10
-
-// ReadFile reads a whole capture. A file that ends in the middle of a packet is ErrCut, with the frames before it.
+// ReadFile reads a whole capture. A file that ends in the middle of a packet is ErrCut, with the frames before it; so is
+// one that makes no sense from a packet on, ErrDamage.
 func ReadFile(path string) ([]Frame, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -62,13 +61,14 @@ func Read(r io.Reader) ([]Frame, error) {
 	var frames []Frame
 	for number := 1; ; number++ {
 		data, info, err := src.ReadPacketData()
-		switch {
-		case errors.Is(err, io.EOF) && len(frames) == 0:
-			return nil, ErrEmpty
-		case errors.Is(err, io.EOF):
+		if errors.Is(err, io.EOF) && info.CaptureLength == 0 {
+			if len(frames) == 0 {
+				return nil, ErrEmpty
+			}
 			return frames, nil
-		case err != nil:
-			return frames, fmt.Errorf("%w: packet %d: %w", ErrCut, number, err)
+		}
+		if err != nil {
+			return frames, fmt.Errorf("packet %d: %w", number, unreadable(err))
 		}
 		frame, err := toEthernet(data, info, linkType(src, info))
 		if err != nil {
@@ -77,6 +77,14 @@ func Read(r io.Reader) ([]Frame, error) {
 		frame.Number = number
 		frames = append(frames, frame)
 	}
+}
+
+// unreadable tells a file that ends too early from one with figures that cannot be.
+func unreadable(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrCut
+	}
+	return fmt.Errorf("%w: %w", ErrDamage, err)
 }
 
 func open(r *bufio.Reader) (source, error) {
@@ -125,43 +133,47 @@ const (
 	linkLinuxSLL2 layers.LinkType = 276
 )
 
-// toEthernet puts an Ethernet header in the place of another link's, and zeros in the place of what was cut off.
+// toEthernet puts an Ethernet header in the place of another link's.
 func toEthernet(data []byte, info gopacket.CaptureInfo, link layers.LinkType) (Frame, error) {
-	header := 0
+	frame := Frame{Time: info.Timestamp, Data: data, Length: max(info.Length, len(data))}
+	header, etherType := 0, noEtherType
 	switch link {
 	case layers.LinkTypeEthernet:
-		header = -1
+		return frame, nil
 	case linkRawBSD, linkRaw, linkIPv4, linkIPv6:
 	case linkNull, linkLoop:
 		header = 4
 	case linkLinuxSLL:
-		header = 16
+		header, etherType = 16, 14
 	case linkLinuxSLL2:
-		header = 20
+		header, etherType = 20, 0
 	default:
 		return Frame{}, fmt.Errorf("%w: %v", ErrLink, link)
 	}
-	length := max(info.Length, len(data))
-	if length > maxFrame {
-		return Frame{}, fmt.Errorf("%w: a packet of %d bytes, at most %d", ErrCut, length, maxFrame)
+	frame.Length = max(frame.Length-header, 0) + ethernetHeader
+	frame.Data = nil // cut before its link header's end: nothing can be said of it
+	if len(data) >= header {
+		frame.Data = append(ethernet(data, header, etherType), data[header:]...)
 	}
-	whole := make([]byte, length)
-	copy(whole, data)
-	if header >= 0 {
-		if len(data) <= header {
-			return Frame{}, fmt.Errorf("%w: %d bytes have no %v header", ErrCut, len(data), link)
-		}
-		whole = append(ethernet(whole[header]), whole[header:]...)
-	}
-	return Frame{Time: info.Timestamp, Data: whole, Cut: len(data) < length}, nil
+	return frame, nil
 }
 
-// ethernet returns a header for an IP packet that begins with a byte.
-func ethernet(first byte) []byte {
-	header := make([]byte, 14)
-	binary.BigEndian.PutUint16(header[12:], uint16(layers.EthernetTypeIPv4))
-	if first>>4 == 6 {
-		binary.BigEndian.PutUint16(header[12:], uint16(layers.EthernetTypeIPv6))
+const (
+	ethernetHeader = 14
+	noEtherType    = -1
+)
+
+// ethernet returns a header in the place of one that has its EtherType at an offset, or none: then the IP packet's first
+// byte tells.
+func ethernet(data []byte, header, etherType int) []byte {
+	out := make([]byte, ethernetHeader, ethernetHeader+len(data)-header)
+	switch {
+	case etherType != noEtherType:
+		copy(out[12:], data[etherType:etherType+2])
+	case len(data) > header && data[header]>>4 == 6:
+		binary.BigEndian.PutUint16(out[12:], uint16(layers.EthernetTypeIPv6))
+	default:
+		binary.BigEndian.PutUint16(out[12:], uint16(layers.EthernetTypeIPv4))
 	}
-	return header
+	return out
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,64 +41,108 @@ func file(t *testing.T, link layers.LinkType, packets ...[]byte) []byte {
 	return out.Bytes()
 }
 
+// linkHeader returns a link's header before an IPv4 packet; nil for Ethernet, whose frames have theirs.
+func linkHeader(link layers.LinkType) []byte {
+	switch link {
+	case linkNull, linkLoop:
+		return make([]byte, 4)
+	case linkLinuxSLL:
+		return append(make([]byte, 14), 0x08, 0x00)
+	case linkLinuxSLL2:
+		return append([]byte{0x08, 0x00}, make([]byte, 18)...)
+	default:
+		return nil
+	}
+}
+
+// asEthernet puts an IPv4 packet behind an Ethernet header.
+func asEthernet(ip []byte) []byte {
+	return append(append(make([]byte, 12), 0x08, 0x00), ip...)
+}
+
 func TestReadEveryLinkAsEthernet(t *testing.T) {
 	ip := packet(1, 2, 2)
-	want := append(ethernet(ip[0]), ip...)
-	for link, header := range map[layers.LinkType]int{
-		layers.LinkTypeEthernet: -1, linkRaw: 0, linkRawBSD: 0, linkIPv4: 0, linkNull: 4, linkLoop: 4, linkLinuxSLL: 16, linkLinuxSLL2: 20,
-	} {
-		data := want
-		if header >= 0 {
-			data = append(make([]byte, header), ip...)
-		}
-		frames, err := Read(bytes.NewReader(file(t, link, data)))
-		if err != nil || len(frames) != 1 || !bytes.Equal(frames[0].Data, want) || frames[0].Number != 1 {
+	want := asEthernet(ip)
+	for _, link := range []layers.LinkType{linkRaw, linkRawBSD, linkIPv4, linkNull, linkLoop, linkLinuxSLL, linkLinuxSLL2} {
+		frames, err := Read(bytes.NewReader(file(t, link, append(linkHeader(link), ip...))))
+		if err != nil || len(frames) != 1 || !bytes.Equal(frames[0].Data, want) || frames[0].Length != len(want) {
 			t.Errorf("%v: %v, %v", link, frames, err)
 		}
+	}
+	frames, err := Read(bytes.NewReader(file(t, layers.LinkTypeEthernet, want)))
+	if err != nil || len(frames) != 1 || !bytes.Equal(frames[0].Data, want) || frames[0].Number != 1 {
+		t.Errorf("Ethernet: %v, %v", frames, err)
+	}
+}
+
+// TestReadTakesTheLinksProtocol: a packet that is not IP stays one, whatever its first byte is.
+func TestReadTakesTheLinksProtocol(t *testing.T) {
+	arp := append(append(make([]byte, 14), 0x08, 0x06), packet(1, 2, 2)...)
+	frames, err := Read(bytes.NewReader(file(t, linkLinuxSLL, arp)))
+	if err != nil || frames[0].Data[12] != 0x08 || frames[0].Data[13] != 0x06 {
+		t.Errorf("%v, %v", frames, err)
 	}
 }
 
 func TestReadRefuses(t *testing.T) {
-	whole := file(t, layers.LinkTypeEthernet, append(ethernet(0x45), packet(1, 2, 2)...))
+	whole := file(t, layers.LinkTypeEthernet, asEthernet(packet(1, 2, 2)))
+	damaged := bytes.Clone(whole)
+	damaged[32] = 0xff // the first packet's captured length is more than it had on the wire
 	for name, c := range map[string]struct {
 		content []byte
 		want    error
+		text    string
 	}{
-		"an empty file":       {nil, ErrEmpty},
-		"no packets":          {file(t, layers.LinkTypeEthernet), ErrEmpty},
-		"three bytes":         {[]byte{1, 2, 3}, ErrFormat},
-		"text":                {[]byte("these are no packets at all, but text"), ErrFormat},
-		"a cut header":        {whole[:20], ErrFormat},
-		"a cut packet":        {whole[:len(whole)-1], ErrCut},
-		"a cut packet header": {whole[:30], ErrCut},
-		"another link":        {file(t, layers.LinkTypeIEEE802_11, packet(1, 2, 2)), ErrLink},
-		"a short link header": {file(t, linkLinuxSLL, []byte{1, 2, 3}), ErrCut},
+		"an empty file":       {nil, ErrEmpty, "empty"},
+		"no packets":          {file(t, layers.LinkTypeEthernet), ErrEmpty, "no packets"},
+		"three bytes":         {[]byte{1, 2, 3}, ErrFormat, "3 bytes"},
+		"text":                {[]byte("these are no packets at all, but text"), ErrFormat, "pcap"},
+		"a cut header":        {whole[:20], ErrFormat, "pcap"},
+		"a cut packet":        {whole[:len(whole)-1], ErrCut, "packet 1"},
+		"a cut packet header": {whole[:30], ErrCut, "packet 1"},
+		"a packet's header":   {whole[:40], ErrCut, "packet 1"},
+		"impossible lengths":  {damaged, ErrDamage, "packet 1"},
+		"another link":        {file(t, layers.LinkTypeIEEE802_11, packet(1, 2, 2)), ErrLink, "packet 1"},
 	} {
-		if _, err := Read(bytes.NewReader(c.content)); !errors.Is(err, c.want) {
+		if _, err := Read(bytes.NewReader(c.content)); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 }
 
-// TestReadFillsUp: what the capture cut off is zeros, so that lengths are the wire's.
-func TestReadFillsUp(t *testing.T) {
-	frame := append(ethernet(0x45), packet(1, 2, 2)...)
-	var out bytes.Buffer
-	w := pcapgo.NewWriterNanos(&out)
-	if err := errors.Join(w.WriteFileHeader(65536, layers.LinkTypeEthernet),
-		w.WritePacket(gopacket.CaptureInfo{CaptureLength: len(frame), Length: len(frame) + 5}, frame)); err != nil {
-		t.Fatal(err)
-	}
-	frames, err := Read(&out)
-	if err != nil || !frames[0].Cut || !bytes.Equal(frames[0].Data, append(frame, 0, 0, 0, 0, 0)) {
-		t.Errorf("%v, %v", frames, err)
+// TestReadWhatWasCaptured: a packet that the capture cut has its bytes, and its length on the wire.
+func TestReadWhatWasCaptured(t *testing.T) {
+	for link, header := range map[layers.LinkType]int{layers.LinkTypeEthernet: 14, linkRaw: 0, linkLinuxSLL: 16} {
+		whole := append(linkHeader(link), packet(1, 2, 2)...)
+		if link == layers.LinkTypeEthernet {
+			whole = asEthernet(packet(1, 2, 2))
+		}
+		for captured := range len(whole) {
+			var out bytes.Buffer
+			w := pcapgo.NewWriterNanos(&out)
+			info := gopacket.CaptureInfo{CaptureLength: captured, Length: len(whole) + 5}
+			if err := errors.Join(w.WriteFileHeader(65536, link), w.WritePacket(info, whole[:captured])); err != nil {
+				t.Fatal(err)
+			}
+			frames, err := Read(&out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := asEthernet(packet(1, 2, 2))[:max(0, captured-header+14)]
+			if link != layers.LinkTypeEthernet && captured < header {
+				want = nil // not a whole link header
+			}
+			if f := frames[0]; !bytes.Equal(f.Data, want) || f.Length != len(whole)-header+14+5 {
+				t.Errorf("%v, %d bytes captured: %d bytes of %d, want %d", link, captured, len(f.Data), f.Length, len(want))
+			}
+		}
 	}
 }
 
 func TestInitiators(t *testing.T) {
 	const syn, ack = 2, 16
 	frame := func(from, to, flags byte) Frame {
-		return Frame{Data: append(ethernet(0x45), packet(from, to, flags)...)}
+		return Frame{Data: asEthernet(packet(from, to, flags))}
 	}
 	for name, c := range map[string]struct {
 		frames []Frame
@@ -107,8 +153,11 @@ func TestInitiators(t *testing.T) {
 		"first packet":          {[]Frame{frame(1, 2, ack), frame(2, 1, ack)}, 2},
 	} {
 		sides := Initiators(c.frames)
+		if tcp, udp := Count(c.frames); tcp != 1 || udp != 0 {
+			t.Errorf("%s: %d TCP and %d UDP flows, want 1 and 0", name, tcp, udp)
+		}
 		for _, f := range c.frames {
-			if toward := f.Data[14+19]; sides.IsRX(f) != (toward == c.local) || sides.Flows() != 1 {
+			if toward := f.Data[14+19]; sides.IsRX(f) != (toward == c.local) {
 				t.Errorf("%s: a packet to %d: %v", name, toward, sides.IsRX(f))
 			}
 		}
@@ -117,9 +166,35 @@ func TestInitiators(t *testing.T) {
 
 func TestLocalPrefix(t *testing.T) {
 	sides := LocalPrefix(netip.MustParsePrefix("192.0.2.2/32"))
-	to := Frame{Data: append(ethernet(0x45), packet(1, 2, 2)...)}
-	from := Frame{Data: append(ethernet(0x45), packet(2, 1, 2)...)}
+	to := Frame{Data: asEthernet(packet(1, 2, 2))}
+	from := Frame{Data: asEthernet(packet(2, 1, 2))}
 	if !sides.IsRX(to) || sides.IsRX(from) || !sides.IsRX(Frame{Data: []byte{1}}) {
 		t.Error("a packet goes the other way")
+	}
+}
+
+// TestEndsOfWholeHeadersOnly: what the program does not take as a flow's must not say who opened it either.
+func TestEndsOfWholeHeadersOnly(t *testing.T) {
+	whole := asEthernet(packet(1, 2, 2))
+	for name, c := range map[string]struct {
+		change func([]byte) []byte
+		want   bool
+	}{
+		"whole":                    {func(b []byte) []byte { return b }, true},
+		"with a tag":               {func(b []byte) []byte { return slices.Insert(b, 12, 0x81, 0, 0, 5) }, true},
+		"padded":                   {func(b []byte) []byte { return append(b, 0, 0, 0, 0, 0, 0) }, true},
+		"length 0, by offload":     {func(b []byte) []byte { b[17] = 0; return b }, true},
+		"cut in the TCP header":    {func(b []byte) []byte { return b[:len(b)-1] }, false},
+		"IP ends in the header":    {func(b []byte) []byte { b[17] = 39; return b }, false},
+		"TCP header of 16 bytes":   {func(b []byte) []byte { b[46] = 0x40; return b }, false},
+		"IP header of 16 bytes":    {func(b []byte) []byte { b[14] = 0x44; return b }, false},
+		"a later fragment":         {func(b []byte) []byte { b[21] = 1; return b }, false},
+		"ICMP":                     {func(b []byte) []byte { b[23] = 1; return b }, false},
+		"an IP length of one byte": {func(b []byte) []byte { b[17] = 1; return b }, false},
+	} {
+		f := Frame{Data: c.change(bytes.Clone(whole))}
+		if proto, _, _, ok := f.Ends(); ok != c.want || ok && proto != protoTCP {
+			t.Errorf("%s: protocol %d, %v, want %v", name, proto, ok, c.want)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package capture
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"github.com/gopacket/gopacket/layers"
 )
 
 // Sides says which way a frame goes: toward the local side, or from it.
@@ -53,8 +55,29 @@ func Initiators(frames []Frame) *Sides {
 	return s
 }
 
-// Flows returns how many flows there are; 0 for LocalPrefix.
-func (s *Sides) Flows() int { return len(s.initiators) }
+// Count returns how many TCP and UDP flows there are in a capture.
+func Count(frames []Frame) (tcp, udp int) {
+	seen := make(map[pair]bool)
+	for _, f := range frames {
+		e, ok := ends(f.Data)
+		if !ok || seen[e.pair()] {
+			continue
+		}
+		seen[e.pair()] = true
+		if e.proto == protoTCP {
+			tcp++
+		} else {
+			udp++
+		}
+	}
+	return tcp, udp
+}
+
+// Ends returns protocol and both ends of a TCP or UDP frame; false for every other.
+func (f Frame) Ends() (proto uint8, source, destination netip.AddrPort, ok bool) {
+	e, ok := ends(f.Data)
+	return e.proto, e.source, e.destination, ok
+}
 
 // IsRX says whether a frame goes toward the local side. One that is no TCP or UDP does.
 func (s *Sides) IsRX(f Frame) bool {
@@ -82,32 +105,42 @@ func (e end) pair() pair {
 	return pair{e.proto, e.destination, e.source}
 }
 
-// ends reads as far as is needed to tell flows and their openings; false for what has no ports.
+// ends reads as far as is needed to tell flows and their openings; false for what has no ports, not whole or not sound.
 func ends(b []byte) (end, bool) {
-	offset, etherType := 14, uint16(0)
-	if len(b) < offset {
+	if len(b) < ethernetHeader {
 		return end{}, false
 	}
-	for etherType = binary.BigEndian.Uint16(b[12:]); isTag(etherType) && len(b) >= offset+4; offset += 4 {
-		etherType = binary.BigEndian.Uint16(b[offset+2:])
+	etherType, rest := binary.BigEndian.Uint16(b[12:]), b[ethernetHeader:]
+	for isTag(etherType) && len(rest) >= 4 {
+		etherType, rest = binary.BigEndian.Uint16(rest[2:]), rest[4:]
 	}
-	switch etherType {
-	case 0x0800:
-		return ipv4(b[offset:])
-	case 0x86dd:
-		return ipv6(b[offset:])
+	switch layers.EthernetType(etherType) {
+	case layers.EthernetTypeIPv4:
+		return ipv4(rest)
+	case layers.EthernetTypeIPv6:
+		return ipv6(rest)
+	default:
+		return end{}, false
 	}
-	return end{}, false
 }
 
 func isTag(etherType uint16) bool {
 	return etherType == 0x8100 || etherType == 0x88a8 || etherType == 0x9100
 }
 
+// within leaves out what lies behind an IP packet of a length, which is 0 if offload made it.
+func within(b []byte, length int) []byte {
+	if length == 0 {
+		return b
+	}
+	return b[:min(len(b), length)]
+}
+
 func ipv4(b []byte) (end, bool) {
 	if len(b) < 20 || b[0]>>4 != 4 {
 		return end{}, false
 	}
+	b = within(b, int(binary.BigEndian.Uint16(b[2:])))
 	header := int(b[0]&15) * 4
 	if header < 20 || len(b) < header || binary.BigEndian.Uint16(b[6:])&0x1fff != 0 {
 		return end{}, false
@@ -120,7 +153,7 @@ func ipv6(b []byte) (end, bool) {
 		return end{}, false
 	}
 	source, destination := netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
-	next, rest := b[6], b[40:]
+	next, rest := b[6], within(b[40:], int(binary.BigEndian.Uint16(b[4:])))
 	for range 9 {
 		unit := 8
 		switch next {
@@ -142,8 +175,17 @@ func ipv6(b []byte) (end, bool) {
 	return end{}, false
 }
 
+const (
+	protoTCP = 6
+	protoUDP = 17
+)
+
 func transport(proto byte, source, destination netip.Addr, b []byte) (end, bool) {
-	if proto != 6 && proto != 17 || len(b) < 8 {
+	header := 20
+	if proto == protoUDP {
+		header = 8
+	}
+	if proto != protoTCP && proto != protoUDP || len(b) < header {
 		return end{}, false
 	}
 	e := end{
@@ -151,8 +193,9 @@ func transport(proto byte, source, destination netip.Addr, b []byte) (end, bool)
 		source:      netip.AddrPortFrom(source, binary.BigEndian.Uint16(b)),
 		destination: netip.AddrPortFrom(destination, binary.BigEndian.Uint16(b[2:])),
 	}
-	if proto == 6 && len(b) >= 14 {
+	if proto == protoTCP {
 		e.syn, e.ack = b[13]&2 != 0, b[13]&16 != 0
+		return e, b[12]>>4 >= 5
 	}
 	return e, true
 }

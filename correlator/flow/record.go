@@ -55,6 +55,10 @@ const (
 	KnownISN = 1 << 0
 	KnownSeq = 1 << 1
 	KnownAck = 1 << 2
+	// KnownOpener: it sent a SYN without ACK.
+	KnownOpener = 1 << 3
+	// KnownAckedISN: the ISN is what the peer's SYN-ACK acknowledged; no SYN was seen yet.
+	KnownAckedISN = 1 << 4
 )
 
 // Bits of Direction.SYNOptions: which options the SYN had.

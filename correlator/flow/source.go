@@ -21,7 +21,7 @@ type Source struct {
 }
 
 // DistinctPorts estimates how many local ports the address's SYNs tried, by linear counting (Whang and others, 1990):
-// within 3 % up to some thousand; PortBits ports all set are told as some 7,100, and may be more.
+// with a standard error of 2 % at 1,000 and 4 % at 3,000. From about 7,000 on all bits are set, and it says 7,098.
 func (s *Source) DistinctPorts() int {
 	set := 0
 	for _, word := range s.Ports {

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+
+	"fivetuple/bpf"
+	"fivetuple/correlator/flow"
+)
+
+// closing is the last object printed.
+type closing struct {
+	Reasons  map[string]uint64 `json:"reasons"` // how the packets left the program, both directions together
+	Frames   int               `json:"frames"`  // packets in the capture
+	NotTaken []notTaken        `json:"not_taken,omitempty"`
+}
+
+// notTaken is a packet that the kernel refused to run the program on.
+type notTaken struct {
+	Packet int    `json:"packet"` // from 1, in the file
+	Error  string `json:"error"`
+}
+
+// printRecords prints the flows in the order of their first packets.
+func printRecords(w io.Writer, r *bpf.Replay, asJSON bool) error {
+	type entry struct {
+		id  uint64
+		key flow.Key
+		replayed
+	}
+	var all []entry
+	if err := r.Each(func(k flow.Key, record *flow.Record) {
+		all = append(all, entry{record.Conn.ID, k, newReplayed(k, record)})
+	}); err != nil {
+		return err
+	}
+	slices.SortStableFunc(all, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.key.RemotePort, b.key.RemotePort),
+			bytes.Compare(a.key.Remote[:], b.key.Remote[:]))
+	})
+	encoder := json.NewEncoder(w)
+	for _, e := range all {
+		if asJSON {
+			if err := encoder.Encode(e.replayed); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(w, "%s %v <- %v  %s  rx %d packets %d bytes  tx %d packets %d bytes  exchanges %d  retransmitted %d/%d\n",
+			e.Proto, netip.AddrPortFrom(e.Local, e.LocalPort), netip.AddrPortFrom(e.Remote, e.RemotePort), e.State,
+			e.RX.Packets, e.RX.Bytes, e.TX.Packets, e.TX.Bytes, e.Exchanges, e.RX.Retransmitted, e.TX.Retransmitted)
+	}
+	return nil
+}
+
+// printClosing adds the reasons and prints the object.
+func printClosing(w io.Writer, r *bpf.Replay, c closing, asJSON bool) error {
+	counts, err := r.Reasons()
+	if err != nil {
+		return err
+	}
+	c.Reasons = make(map[string]uint64)
+	for dir := range counts {
+		for reason, n := range counts[dir] {
+			if n > 0 {
+				c.Reasons[bpf.Reason(reason).String()] += n
+			}
+		}
+	}
+	if asJSON {
+		return json.NewEncoder(w).Encode(c)
+	}
+	for reason := range bpf.Reason(len(counts[0])) {
+		if n := c.Reasons[reason.String()]; n > 0 {
+			fmt.Fprintf(w, "%-22s %d\n", reason, n)
+		}
+	}
+	return nil
+}
