@@ -119,7 +119,7 @@ func compareConn(m *ebpf.Map, table string, key flow.Key, want *modelConn) error
 
 // isThere reads an entry that is to be there, or not.
 func isThere[K, V any](m *ebpf.Map, table string, key K, value *V, want bool) error {
-	found, err := entry(m, &key, value)
+	found, err := read(m, &key, value)
 	if err == nil && found != want {
 		err = fmt.Errorf("%s %v: in the table: %v, in the model: %v", table, key, found, want)
 	}

@@ -100,8 +100,8 @@ func (k *rawKernel) counted() (r Reasons, err error) {
 	return r, err
 }
 
-// entry reads a table's entry; false if there is none.
-func entry[K, V any](m *ebpf.Map, key *K, value *V) (bool, error) {
+// read reads a table's entry; false if there is none.
+func read[K, V any](m *ebpf.Map, key *K, value *V) (bool, error) {
 	err := m.Lookup(unsafe.Pointer(key), unsafe.Pointer(value))
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		return false, nil

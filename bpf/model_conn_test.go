@@ -5,7 +5,6 @@ import "fivetuple/correlator/flow"
 // modelConn is a connection, with what the kernel keeps elsewhere or need not remember.
 type modelConn struct {
 	flow.Conn
-	start   [2]uint32 // the first payload byte's sequence number, where Known says that there is one
 	missing [2]modelHoles
 	tracked *holeTable // nil: holes are not remembered
 }
@@ -52,7 +51,7 @@ type news struct {
 	start     bool   // the direction's sequence began, perhaps again
 	old       bool   // a segment below the highest sequence
 	data      bool   // payload above the highest
-	dataStart uint32 // where that began
+	dataStart uint32 // where that began, or is going to
 }
 
 // segment counts a TCP segment.
@@ -89,10 +88,16 @@ func (c *modelConn) handshake(p *wirePacket) {
 		if c.SYNACK == 0 {
 			c.SYNACK = p.now
 		}
+		if !c.knows(1-p.dir, flow.KnownISN) {
+			other.ISN = p.ack - 1
+			other.Known |= flow.KnownAckedISN
+		}
 	case p.has(syn):
 		if c.SYN == 0 {
 			c.SYN = p.now
 		}
+		d.Known |= flow.KnownOpener
+	case c.knows(1-p.dir, flow.KnownOpener): // nobody answers an opening SYN by an ACK that is the third step
 	case p.has(ack) && c.SYNACK != 0 && c.ACK == 0 && c.knows(1-p.dir, flow.KnownISN):
 		covers := func(ack uint32) bool { return !below(ack, other.ISN+1) }
 		// Who sent the SYN-ACK has acknowledged the other's SYN by it.
@@ -123,7 +128,7 @@ func (c *modelConn) sequence(p *wirePacket) (n news) {
 		c.forgetHoles(p.dir)
 		c.missing[p.dir].restart(p.seq)
 		d.SeqHigh = p.seq
-		c.start[p.dir] = d.DataHigh
+		n.dataStart = d.DataHigh
 	}
 	if p.length() == 0 {
 		return n

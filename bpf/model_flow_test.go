@@ -22,16 +22,16 @@ func newModelFlow(half *modelConn, t *holeTable) *modelFlow {
 	f := &modelFlow{conn: *half, exchanges: make([]modelExchange, 1, 2)}
 	f.conn.State, f.conn.tracked = flow.StateOpen, t
 	for dir := range f.conn.Dir {
-		if f.conn.knows(dir, flow.KnownSeq) {
-			f.exchanges[0].Seq[dir] = f.conn.start[dir]
-		}
-		if quirkNoISN && !f.conn.knows(dir, flow.KnownISN) {
-			f.exchanges[0].Seq[dir] = 0
-			f.conn.start[dir] = f.conn.Dir[dir].ISN + 1
+		d := &f.conn.Dir[dir]
+		switch {
+		case f.conn.knows(dir, flow.KnownISN):
+			f.exchanges[0].Seq[dir] = d.ISN + 1
+		case f.conn.knows(dir, flow.KnownSeq) && !quirkNoISN:
+			f.exchanges[0].Seq[dir] = d.DataHigh
 		}
 	}
 	rx := &f.conn.Dir[flow.RX]
-	if rx.DataPackets == 0 {
+	if rx.DataPackets == 0 || !f.conn.knows(flow.RX, flow.KnownISN) && !quirkNoISN {
 		return f
 	}
 	tx := &f.conn.Dir[flow.TX]
@@ -40,7 +40,7 @@ func newModelFlow(half *modelConn, t *holeTable) *modelFlow {
 	e := modelExchange{lastRX: f.conn.SYN, Exchange: flow.Exchange{
 		RXMin: size, RXMax: size, Payload: [2]uint64{0, tx.Payload},
 		Packets: [2]uint32{0, tx.DataPackets}, Headers: [2]uint32{0, tx.DataHeaders},
-		Seq: [2]uint32{f.conn.start[flow.RX], tx.DataHigh},
+		Seq: [2]uint32{rx.ISN + 1, tx.DataHigh},
 	}}
 	if f.conn.SYN != 0 || quirkNoSYN {
 		e.First[flow.RX] = flow.StampOf(f.conn.SYN)
@@ -58,9 +58,10 @@ func (f *modelFlow) segment(p *wirePacket) Reason {
 	}
 	was := f.conn.Dir
 	n := f.conn.segment(p)
-	if n.start && !(quirkRestart && was[p.dir].Known&flow.KnownSeq != 0) { // no exchange that is there has a payload byte of this sequence yet
+	restarts := was[p.dir].Known&flow.KnownSeq != 0
+	if n.start && f.number <= 1 && !(restarts && quirkRestart) { // with all its payload still to come
 		for i := range f.exchanges {
-			f.exchanges[i].Seq[p.dir] = f.conn.start[p.dir]
+			f.exchanges[i].Seq[p.dir] = n.dataStart
 		}
 	}
 	if p.payload > 0 {

@@ -9,7 +9,8 @@ const (
 	// quirkRestart: a SYN-ACK that completes the handshake and restarts a sequence that was known does not restart
 	// exchange 0 (and 1), so that their distinct bytes are counted from the old sequence.
 	quirkRestart = true
-	// quirkNoISN: exchange 0 (and 1) of a direction whose sequence is known, but not its ISN, start at 0 (and 1).
+	// quirkNoISN: exchange 0 of a direction of whose sequence no SYN was seen starts at 0; what it sent is taken for
+	// data of a SYN, and so for exchange 1.
 	quirkNoISN = true
 	// quirkBackward: a round trip whose end is before its start is one of 268 s, the longest.
 	quirkBackward = true

@@ -23,9 +23,16 @@ func (m *model) watch(p *wirePacket) {
 	case p.has(syn) && !p.has(ack):
 		s := m.seen(p)
 		s.SYNs++
-		bit := uint32(p.key.LocalPort) * 2654435769 >> 22 // Fibonacci hashing to ten bits
+		bit := scatter(uint32(p.key.LocalPort)) % flow.PortBits
 		s.Ports[bit/32] |= 1 << (bit % 32)
 	}
+}
+
+// scatter is MurmurHash3's finalizer.
+func scatter(n uint32) uint32 {
+	n = (n ^ n>>16) * 0x85ebca6b
+	n = (n ^ n>>13) * 0xc2b2ae35
+	return n ^ n>>16
 }
 
 // begun counts a record, and its handshake if the peer opened it.

@@ -85,7 +85,7 @@ func (m *model) segment(p *wirePacket) Reason {
 // continuedBy says whether a segment is of the flow's own connection, as far as the record alone tells.
 func (f *modelFlow) continuedBy(p *wirePacket) bool {
 	if p.has(syn) {
-		return f.conn.knows(p.dir, flow.KnownISN) && f.conn.Dir[p.dir].ISN == p.seq
+		return f.conn.knows(p.dir, flow.KnownISN|flow.KnownAckedISN) && f.conn.Dir[p.dir].ISN == p.seq
 	}
 	return !f.reopened
 }
