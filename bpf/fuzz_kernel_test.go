@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -72,7 +73,7 @@ func (k *rawKernel) feed(in *input) error {
 	frame := in.frame
 	if in.capture {
 		context.CB = [5]uint32{uint32(len(frame) + in.lost), uint32(len(frame))}
-		frame = append(frame[:len(frame):len(frame)], bytes.Repeat([]byte{0xa5}, 64)...)
+		frame = append(slices.Clip(frame), bytes.Repeat([]byte{0xa5}, 64)...)
 	}
 	run := testRun{
 		program: uint32(program.FD()), size: uint32(len(frame)), data: unsafe.Pointer(unsafe.SliceData(frame)),

@@ -101,7 +101,8 @@ func (c *modelConn) handshake(p *wirePacket) {
 	case p.has(ack) && c.SYNACK != 0 && c.ACK == 0 && c.knows(1-p.dir, flow.KnownISN):
 		covers := func(ack uint32) bool { return !below(ack, other.ISN+1) }
 		// Who sent the SYN-ACK has acknowledged the other's SYN by it.
-		if covers(p.ack) && !(c.knows(p.dir, flow.KnownAck) && covers(d.AckHigh)) {
+		before := c.knows(p.dir, flow.KnownAck) && covers(d.AckHigh)
+		if covers(p.ack) && !before {
 			c.ACK = p.now
 		}
 	}
@@ -110,8 +111,9 @@ func (c *modelConn) handshake(p *wirePacket) {
 // sequence follows the sequence numbers.
 func (c *modelConn) sequence(p *wirePacket) (n news) {
 	d := &c.Dir[p.dir]
+	repeats := c.knows(p.dir, flow.KnownISN) && d.ISN == p.seq
 	switch {
-	case p.has(syn) && !(c.knows(p.dir, flow.KnownISN) && d.ISN == p.seq):
+	case p.has(syn) && !repeats:
 		d.Known |= flow.KnownISN | flow.KnownSeq
 		d.ISN, d.DataHigh, d.TTL = p.seq, p.seq+1, p.ttl
 		d.SYNMSS, d.SYNWscale, d.SYNOptions = synFacts(p.options)

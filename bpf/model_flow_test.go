@@ -58,8 +58,8 @@ func (f *modelFlow) segment(p *wirePacket) Reason {
 	}
 	was := f.conn.Dir
 	n := f.conn.segment(p)
-	restarts := was[p.dir].Known&flow.KnownSeq != 0
-	if n.start && f.number <= 1 && !(restarts && quirkRestart) { // with all its payload still to come
+	begins := was[p.dir].Known&flow.KnownSeq == 0
+	if n.start && f.number <= 1 && (begins || !quirkRestart) { // with all its payload still to come
 		for i := range f.exchanges {
 			f.exchanges[i].Seq[p.dir] = n.dataStart
 		}
