@@ -52,6 +52,11 @@ static __always_inline void take_acknowledgement(struct round_trip *rtt, __u32 n
 		sent = 0;
 	if (ack != high)
 		newest = 0;
+	/* A clock that ran backwards measures nothing. */
+	if (sent && before(now, sent))
+		sent = 0;
+	if (newest && before(now, newest))
+		newest = 0;
 	if (!sent && !newest)
 		return;
 	take_sample(rtt, now - (sent ?: newest), now - (newest ?: sent));
