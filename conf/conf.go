@@ -73,7 +73,16 @@ func (c Config) Validate() error {
 		within("correlator", c.Correlator.Validate()),
 		within("runner", c.Runner.Validate()),
 		within("log", c.Log.Validate()),
+		c.validateQuiet(),
 	)
+}
+
+// validateQuiet reports a runner that would look at closed connections only after the agent has removed their records.
+func (c Config) validateQuiet() error {
+	if c.Correlator.Quiet < c.Agent.Sweep.Closed {
+		return nil
+	}
+	return fmt.Errorf("correlator.quiet: %v is not below agent.sweep.closed: %v", c.Correlator.Quiet, c.Agent.Sweep.Closed)
 }
 
 func parse(base Config, name string, text []byte) (Config, error) {
