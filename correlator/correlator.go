@@ -85,7 +85,7 @@ func New(table flow.Table, o Options, sink Sink) (*Correlator, error) {
 	c.pool.New = func() any { return new(flow.Record) }
 	for i := range c.shards {
 		s := &c.shards[i]
-		evicted := func(key flow.Key, conn *connection) { c.cut(s, key, conn) }
+		evicted := func(_ flow.Key, conn *connection) { c.cut(s, conn) }
 		conns, err := simplelru.NewLRU(max(o.Connections/shards, 1), evicted)
 		if err != nil {
 			return nil, err
@@ -177,7 +177,7 @@ func (c *Correlator) connection(s *shard, key flow.Key, r *flow.Record, call *Ca
 	if !ok || !conn.is(r, *call) || call.Requests < conn.requests {
 		again := ok && conn.flow == r.Conn.ID // the record has calls of an earlier count
 		if ok {
-			c.cut(s, key, conn) // its end can't be told from what this connection has had until now
+			c.cut(s, conn) // its end can't be told from what this connection has had until now
 		}
 		conn = &connection{flow: r.Conn.ID, serial: call.Connection, flowID: flow.CommunityID(key)}
 		conn.before = cursor{unseen: call.Requests > 1 || again}

@@ -15,13 +15,13 @@ func (c *Correlator) begin(s *shard, key flow.Key, conn *connection, r *flow.Rec
 		if g.open {
 			g.look(r, r.Exchange)
 			start = g.seen
-			c.close(s, key, conn, r.Exchange, false)
+			c.close(s, conn, r.Exchange, false)
 		}
 	} else if e, ok := r.At(first); ok && first > claimed {
 		start = marksBefore(e)
 		if g.open {
 			g.missed = conn.missed
-			c.settle(s, key, conn, r, first-1)
+			c.settle(s, conn, r, first-1)
 		} else if conn.hadCall {
 			c.counters.lateBytes.Add(start[flow.TX].payload - conn.closed[flow.TX].payload)
 		}
@@ -60,18 +60,18 @@ func (c *Correlator) unmatched(call *Call, res Result, now uint64) {
 }
 
 // settle closes an open group by the record: its last exchange is the given one. The records of its calls go to the sink.
-func (c *Correlator) settle(s *shard, key flow.Key, conn *connection, r *flow.Record, last uint32) {
+func (c *Correlator) settle(s *shard, conn *connection, r *flow.Record, last uint32) {
 	g := &conn.group
 	g.look(r, last)
-	c.close(s, key, conn, last, false)
+	c.close(s, conn, last, false)
 }
 
 // cut closes an open group whose end was not seen, with what is known of it.
-func (c *Correlator) cut(s *shard, key flow.Key, conn *connection) {
-	c.close(s, key, conn, conn.group.first, true)
+func (c *Correlator) cut(s *shard, conn *connection) {
+	c.close(s, conn, conn.group.first, true)
 }
 
-func (c *Correlator) close(s *shard, key flow.Key, conn *connection, last uint32, cut bool) {
+func (c *Correlator) close(s *shard, conn *connection, last uint32, cut bool) {
 	g := &conn.group
 	if !g.open {
 		return

@@ -84,17 +84,17 @@ func (c *Correlator) sweepOne(s *shard, w waiting, r *flow.Record, now uint64) b
 	switch err := c.table.Lookup(w.key, r); {
 	case err == nil && r.Conn.ID == conn.flow:
 	case err == nil, errors.Is(err, flow.ErrNotFound):
-		c.cut(s, w.key, conn) // the record went, or is that of another connection
+		c.cut(s, conn) // the record went, or is that of another connection
 		return true
 	default:
 		return false // it may be readable again
 	}
 	conn.group.look(r, r.Exchange)
 	silent := now > r.Conn.Last && now-r.Conn.Last >= c.quiet
-	if r.Conn.State != flow.StateClosed && !(silent && conn.group.answered()) {
+	if r.Conn.State != flow.StateClosed && (!silent || !conn.group.answered()) {
 		return false
 	}
-	c.settle(s, w.key, conn, r, r.Exchange)
+	c.settle(s, conn, r, r.Exchange)
 	return true
 }
 
@@ -113,7 +113,7 @@ func (c *Correlator) Flush() {
 			if c.table.Lookup(key, r) == nil && r.Conn.ID == conn.flow {
 				conn.group.look(r, r.Exchange)
 			}
-			c.cut(s, key, conn)
+			c.cut(s, conn)
 		}
 		s.mu.Unlock()
 	}

@@ -91,7 +91,12 @@ func FindTuple(g Gateway, way string) (t Tuple, from TupleSource, err error) {
 		}
 		return Tuple{}, from, err
 	}
-	if t, err = ParseTuple(strings.Join(values, " ")); err != nil {
+	text := strings.Join(values, " ")
+	if strings.Count(text, " ") != len(names)-1 { // a value with a space would be taken for two
+		from.WrongVariables = true
+		return Tuple{}, from, fmt.Errorf("%w: %q: a variable has a space in it", ErrTuple, text)
+	}
+	if t, err = ParseTuple(text); err != nil {
 		from.WrongVariables = true
 		return Tuple{}, from, err
 	}
