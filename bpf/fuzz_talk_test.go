@@ -43,11 +43,7 @@ func (c *randomTalk) open() {
 	a := c.random.IntN(2) // who begins
 	first, answer := c.syn(a, 0), c.syn(1-a, ack)
 	done := c.ack(a)
-	var data planned
-	if c.one(4) {
-		data = c.syn(a, 0)
-		data.payload = c.payload()
-	}
+	c.early = c.payload()
 	plans := [][]planned{
 		{first, answer, done},
 		{first, answer, done},
@@ -61,12 +57,13 @@ func (c *randomTalk) open() {
 		{first},
 	}
 	c.planned = plans[c.random.IntN(len(plans))]
-	if data.payload == "" {
+	if !c.one(4) {
 		return
 	}
+	data := planned{a, segment{flags: syn, seq: c.isns[a], payload: c.early}}
 	for i := range c.planned {
 		if c.planned[i].flags == syn && c.planned[i].dir == a {
-			c.planned[i].payload = data.payload
+			c.planned[i].payload = c.early
 		}
 		if c.planned[i].flags == syn|ack && c.planned[i].dir != a && c.one(2) {
 			c.planned[i].ack = data.end()
@@ -132,6 +129,10 @@ func (c *randomTalk) move(dir int) planned {
 		s.payload = c.noise[:c.random.IntN(2)*5]
 	case n < gap+322:
 		s = c.syn(dir, c.random.IntN(2)*ack)
+		if c.one(2) {
+			s.payload = c.early
+			s.flags |= c.random.IntN(2) * fin
+		}
 	case n < gap+325:
 		s.flags, s.seq = syn, c.random.Uint32()
 	case n < gap+327:

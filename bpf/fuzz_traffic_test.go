@@ -79,7 +79,7 @@ func (t *traffic) packet() *input {
 	if t.one(5) {
 		t.spoil(in)
 	}
-	if in.capture = t.capture; t.capture && t.one(8) {
+	if in.capture = t.capture; t.capture && t.one(3) {
 		n := t.place(in)
 		in.frame, in.lost = in.frame[:n], len(in.frame)-n
 	}
@@ -119,6 +119,7 @@ type randomTalk struct {
 	isns    [2]uint32
 	next    [2]uint32 // end of what each side has sent
 	missing [2][]span // what was left out
+	early   string    // payload of SYNs, if they have any
 	lossy   bool
 	planned []planned
 }

@@ -25,6 +25,8 @@ const (
 	// quirkHalfSpace: a segment that begins above the highest sequence, but ends half the sequence space away, where it
 	// does not raise it, opens a hole up to itself: one above the highest, which then takes what lies below for its own.
 	quirkHalfSpace = true
+	// quirkSegments: of a merged SYN's segments one more than there are can begin below the highest sequence.
+	quirkSegments = true
 )
 
 // straddles says whether quirkHalfSpace is about a packet, which then is left out: the model cannot follow.
