@@ -50,6 +50,7 @@ func (c *modelConn) count(p *wirePacket) {
 type news struct {
 	start     bool   // the direction's sequence began, perhaps again
 	old       bool   // a segment below the highest sequence
+	ahead     bool   // a sequence above the highest
 	data      bool   // payload above the highest
 	dataStart uint32 // where that began, or is going to
 }
@@ -99,10 +100,7 @@ func (c *modelConn) handshake(p *wirePacket) {
 		d.Known |= flow.KnownOpener
 	case c.knows(1-p.dir, flow.KnownOpener): // nobody answers an opening SYN by an ACK that is the third step
 	case p.has(ack) && c.SYNACK != 0 && c.ACK == 0 && c.knows(1-p.dir, flow.KnownISN):
-		covers := func(ack uint32) bool { return !below(ack, other.ISN+1) }
-		// Who sent the SYN-ACK has acknowledged the other's SYN by it.
-		before := c.knows(p.dir, flow.KnownAck) && covers(d.AckHigh)
-		if covers(p.ack) && !before {
+		if !below(p.ack, other.ISN+1) {
 			c.ACK = p.now
 		}
 	}
@@ -136,12 +134,12 @@ func (c *modelConn) sequence(p *wirePacket) (n news) {
 		return n
 	}
 	n.old = c.order(p)
-	if below(d.SeqHigh, p.end()) {
+	if n.ahead = below(d.SeqHigh, p.end()); n.ahead {
 		d.SeqHigh = p.end()
 		c.rise(p)
 	}
 	if p.payload > 0 && below(d.DataHigh, p.dataEnd()) {
-		n.data, n.dataStart = true, d.DataHigh
+		n.data, n.dataStart = n.ahead, d.DataHigh // behind a FIN that came early it is no news
 		d.DataHigh = p.dataEnd()
 	}
 	return n
@@ -169,10 +167,6 @@ func synFacts(options octets) (mss uint16, wscale, seen uint8) {
 			seen |= synSACK
 		case o[0] == 8 && length == 10:
 			seen |= synTimestamps
-		case quirkCutOption && o[0] == 2 && length == 4:
-			mss, seen = 0, seen|synMSS
-		case quirkCutOption && o[0] == 3 && length == 3:
-			wscale, seen = 0, seen|synWscale
 		}
 		options = options.skip(length)
 	}

@@ -26,12 +26,12 @@ func newModelFlow(half *modelConn, t *holeTable) *modelFlow {
 		switch {
 		case f.conn.knows(dir, flow.KnownISN):
 			f.exchanges[0].Seq[dir] = d.ISN + 1
-		case f.conn.knows(dir, flow.KnownSeq) && !quirkNoISN:
+		case f.conn.knows(dir, flow.KnownSeq):
 			f.exchanges[0].Seq[dir] = d.DataHigh
 		}
 	}
 	rx := &f.conn.Dir[flow.RX]
-	if rx.DataPackets == 0 || !f.conn.knows(flow.RX, flow.KnownISN) && !quirkNoISN {
+	if rx.DataPackets == 0 || !f.conn.knows(flow.RX, flow.KnownISN) {
 		return f
 	}
 	tx := &f.conn.Dir[flow.TX]
@@ -42,7 +42,7 @@ func newModelFlow(half *modelConn, t *holeTable) *modelFlow {
 		Packets: [2]uint32{0, tx.DataPackets}, Headers: [2]uint32{0, tx.DataHeaders},
 		Seq: [2]uint32{rx.ISN + 1, tx.DataHigh},
 	}}
-	if f.conn.SYN != 0 || quirkNoSYN {
+	if f.conn.SYN != 0 {
 		e.First[flow.RX] = flow.StampOf(f.conn.SYN)
 		e.Last[flow.RX] = e.First[flow.RX]
 		e.lastRX = max(e.lastRX, 16)
@@ -58,8 +58,7 @@ func (f *modelFlow) segment(p *wirePacket) Reason {
 	}
 	was := f.conn.Dir
 	n := f.conn.segment(p)
-	begins := was[p.dir].Known&flow.KnownSeq == 0
-	if n.start && f.number <= 1 && (begins || !quirkRestart) { // with all its payload still to come
+	if n.start && f.number <= 1 { // with all its payload still to come
 		for i := range f.exchanges {
 			f.exchanges[i].Seq[p.dir] = n.dataStart
 		}
@@ -112,17 +111,31 @@ func takeSizes(e *modelExchange, p *wirePacket) {
 	}
 }
 
-// time takes round-trip times: of one segment at a time, and of none while something is sent again (Karn).
+// time takes round-trip times of two tx segments: one that is timed until it is acknowledged, and always the newest; of none
+// while something is sent again (Karn). Of an acknowledgement of both the longer one is smoothed, the shorter the minimum.
 func (f *modelFlow) time(p *wirePacket, n news) {
-	t := &f.rtt
+	t, high, now := &f.rtt, f.conn.Dir[flow.TX].SeqHigh, max(uint32(p.now/1000), 1)
 	switch {
 	case p.dir == flow.TX && n.old:
-		t.Sent = 0
-	case p.dir == flow.TX && n.data && t.Sent == 0:
-		t.Sent, t.Seq = p.now, f.conn.Dir[flow.TX].SeqHigh
-	case p.dir == flow.RX && t.Sent != 0 && p.has(ack) && !p.has(rst) && !below(p.ack, t.Seq):
-		f.sample(p.now, t.Sent)
-		t.Sent = 0
+		t.Sent, t.Newest = 0, 0
+	case p.dir == flow.TX && n.ahead && !p.has(syn):
+		t.Newest = now
+		if t.Sent == 0 {
+			t.Sent, t.Seq = now, high
+		}
+	case p.dir == flow.RX && p.has(ack) && !p.has(rst):
+		var took []uint32
+		if t.Sent != 0 && !below(p.ack, t.Seq) && !below(now, t.Sent) { // a clock that ran backwards measures nothing
+			took = append(took, now-t.Sent)
+			t.Sent = 0
+		}
+		if t.Newest != 0 && p.ack == high && !below(now, t.Newest) {
+			took = append(took, now-t.Newest)
+			t.Newest = 0
+		}
+		if len(took) > 0 {
+			f.sample(uint64(took[0]), uint64(took[len(took)-1]))
+		}
 	}
 }
 
@@ -134,19 +147,18 @@ func (f *modelFlow) timeHandshake() {
 		sent, answered = c.SYNACK, c.ACK
 	}
 	if sent != 0 && answered > sent && tx.Retransmitted == 0 {
-		f.sample(answered, sent)
+		us := (answered - sent) / 1000
+		f.sample(us, us)
 	}
 }
 
-// sample follows RFC 6298, 2. A clock that ran backwards measures nothing.
-func (f *modelFlow) sample(answered, sent uint64) {
-	if answered < sent && !quirkBackward {
-		return
-	}
-	r := uint32(min(max((answered-sent)/1000, 1), 0x0fff_ffff)) // 268 s
+// sample follows RFC 6298, 2. Times are microseconds.
+func (f *modelFlow) sample(us, shortest uint64) {
+	const most = 0x0fff_ffff // 268 s
+	r, s := uint32(min(max(us, 1), most)), uint32(min(max(shortest, 1), most))
 	t := &f.rtt
-	if t.MinUS == 0 || r < t.MinUS {
-		t.MinUS = r
+	if t.MinUS == 0 || s < t.MinUS {
+		t.MinUS = s
 	}
 	if t.SmoothedUS8 == 0 {
 		t.SmoothedUS8, t.VarUS4 = r*8, r*4/2

@@ -27,9 +27,6 @@ func (c *modelConn) order(p *wirePacket) (old bool) {
 
 // below returns how many segments begin below a sequence number.
 func (p *wirePacket) below(high uint32) (n int) {
-	if old := int(high - p.seq); quirkSegments && p.count() > 1 && old < int(p.length()) {
-		return (old + p.segment - 1) / p.segment
-	}
 	for i := range p.count() {
 		if below(p.seq+uint32(i*p.segment), high) {
 			n++

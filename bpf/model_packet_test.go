@@ -152,12 +152,6 @@ func readIPv6(rest octets, offloaded bool) (ipPacket, Reason) {
 	i := ipPacket{
 		src: [16]byte(h[8:24]), dst: [16]byte(h[24:40]), ttl: h[7], proto: int(h[6]), headers: 40, rest: whole.skip(40),
 	}
-	if quirkPadding {
-		i.rest = rest.skip(40)
-		reason = i.skipExtensions()
-		i.rest = whole.skip(i.headers)
-		return i, reason
-	}
 	return i, i.skipExtensions()
 }
 
@@ -165,7 +159,7 @@ func readIPv6(rest octets, offloaded bool) (ipPacket, Reason) {
 // is cut short, and not the extension.
 func (i *ipPacket) skipExtensions() Reason {
 	for n := 0; i.atExtension(); n++ {
-		if n == 8 && !quirkNinth {
+		if n == 8 {
 			return IPv6ExtensionDepth
 		}
 		h := i.rest.data
@@ -185,9 +179,6 @@ func (i *ipPacket) skipExtensions() Reason {
 		i.proto = int(h[0])
 		i.headers += length
 		i.rest = i.rest.skip(length)
-		if n == 8 {
-			return IPv6ExtensionDepth
-		}
 	}
 	return RecordedFlow
 }

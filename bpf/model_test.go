@@ -158,11 +158,7 @@ func (m *model) promote(half *modelConn, p *wirePacket) Reason {
 	reason := f.segment(p)
 	f.timeHandshake()
 	half.State = flow.StatePromoted
-	answers := &f.conn // this host has answered a SYN
-	if quirkFastOpen {
-		answers = half
-	}
-	m.begun(p, answers.Dir[flow.TX].Flags&ack != 0)
+	m.begun(p, half.knows(flow.RX, flow.KnownOpener))
 	return reason
 }
 
@@ -179,7 +175,7 @@ func (m *model) hasRoom() bool {
 // unknown takes a segment of which no table knows anything.
 func (m *model) unknown(p *wirePacket) Reason {
 	switch {
-	case p.has(rst) || !m.midstream:
+	case !m.midstream:
 		return NoConnection
 	case !m.hasRoom():
 		return TableFull
