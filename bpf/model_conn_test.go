@@ -158,13 +158,10 @@ func synFacts(options octets) (mss uint16, wscale, seen uint8) {
 		}
 		length := int(o[1])
 		o = o[:min(length, len(o))]
-		if len(o) < min(length, 4) { // what a capture has cut off says nothing; no more is looked at
-			break
-		}
 		switch {
-		case o[0] == 2 && length == 4:
+		case o[0] == 2 && length == 4 && len(o) == 4:
 			mss, seen = uint16(u16(o[2:])), seen|synMSS
-		case o[0] == 3 && length == 3:
+		case o[0] == 3 && length == 3 && len(o) == 3:
 			wscale, seen = o[2], seen|synWscale
 		case o[0] == 4 && length == 2:
 			seen |= synSACK
