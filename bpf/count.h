@@ -111,7 +111,12 @@ static __always_inline void fold_late(struct direction *d)
 
 static __always_inline void leave_late(struct direction *d, const struct packet *p)
 {
-	__sync_fetch_and_add(&d->late, LATE(p->segments, p->segments * p->headers, p->payload));
+	__u64 late = *(volatile __u64 *)&d->late;
+	__u32 segments = p->segments > 0x7fff ? 0x7fff : p->segments;
+	/* A field that is half full takes no more: the packet is in the reason `contended` alone. */
+	if (late & LATE(1 << 15, 1 << 22, 1 << 24))
+		return;
+	__sync_fetch_and_add(&d->late, LATE(segments, segments * p->headers, p->payload));
 }
 
 /*

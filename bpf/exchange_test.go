@@ -288,3 +288,24 @@ func TestRSTIsNoSample(t *testing.T) {
 	c.at(2001).rx(RecordedFlow, segment{flags: rst | ack, seq: peerISN + 1, ack: hostISN + 101})
 	same(t, c.flow().RTT.MinUS, uint32(1000))
 }
+
+// TestRoundTripOfBackwardClock: an acknowledgement ends the timing also where it measures nothing.
+func TestRoundTripOfBackwardClock(t *testing.T) {
+	c := newOpenTalk(t)
+	before := c.flow().RTT
+	c.at(10_000).txData(0, text(10))
+	c.at(9_900).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 11})
+	c.at(60_000_000).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 11})
+	after := c.flow().RTT
+	same(t, [2]uint32{after.SmoothedUS8, after.MinUS}, [2]uint32{before.SmoothedUS8, before.MinUS})
+}
+
+// TestNewSYNOnAnotherInterface: another connection on the 5-tuple may come another way.
+func TestNewSYNOnAnotherInterface(t *testing.T) {
+	c := newTalk(t)
+	c.link = 1
+	c.rx(RecordedHalfOpen, segment{flags: syn, seq: 70_000})
+	c.link = 2
+	c.rx(RecordedHalfOpen, segment{flags: syn, seq: 1_000})
+	same(t, c.halfOpen().Dir[flow.RX].Ifindex, uint32(2))
+}

@@ -45,12 +45,11 @@ func TestFuzzAgainstModel(t *testing.T) {
 		{"captures", MidstreamAny, 1 << 14, true, 2},
 	} {
 		d, start := newDuel(t, c.midstream, c.room, c.captures), time.Now()
-		for done := 0; done < packets*c.share/10; done += fuzzRound {
-			d.round(t, c.name, seed, c.captures)
+		for round := range max(1, packets*c.share/10/fuzzRound) {
+			d.round(t, c.name, seed+uint64(round), c.captures)
 			if t.Failed() {
 				return
 			}
-			seed++
 		}
 		t.Logf("%s: %d packets, %d refused by the test run, %.0f a second: %v",
 			c.name, d.packets, d.refused, float64(d.packets)/time.Since(start).Seconds(), d.exits())
@@ -76,7 +75,7 @@ func fuzzSize(t *testing.T) (packets int, seed uint64) {
 
 func (d *duel) round(t *testing.T, name string, seed uint64, captures bool) {
 	t.Helper()
-	traffic := newTraffic(seed, captures)
+	traffic := newTraffic(seed, name, captures)
 	sent := make([]*input, 0, fuzzRound)
 	for n := range fuzzRound {
 		in := traffic.packet()
@@ -86,11 +85,12 @@ func (d *duel) round(t *testing.T, name string, seed uint64, captures bool) {
 			return
 		}
 	}
-	if err := d.tables(); err != nil {
-		t.Errorf("%s, seed %d, after the round: %v", name, seed, err)
-		return
+	for _, check := range []func() error{d.entries, d.sums, d.forget} {
+		if err := check(); err != nil {
+			t.Errorf("%s, seed %d, after the round: %v\n%s", name, seed, err, d.explain(t, sent))
+			return
+		}
 	}
-	must(t, d.forget())
 }
 
 // exits returns how the packets left the program.

@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"hash/crc32"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -19,9 +20,9 @@ type traffic struct {
 	capture bool     // some packets lack their ends
 }
 
-func newTraffic(seed uint64, capture bool) *traffic {
+func newTraffic(seed uint64, name string, capture bool) *traffic {
 	t := &traffic{
-		random: rand.New(rand.NewPCG(seed, 0)), options: synOptionCases(), now: 1_000_000_000, capture: capture,
+		random: rand.New(rand.NewPCG(seed, uint64(crc32.ChecksumIEEE([]byte(name))))), options: synOptionCases(), now: 1_000_000_000, capture: capture,
 	}
 	noise := make([]byte, 8192)
 	for i := range noise {

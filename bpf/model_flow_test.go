@@ -1,6 +1,10 @@
 package bpf
 
-import "fivetuple/correlator/flow"
+import (
+	"slices"
+
+	"fivetuple/correlator/flow"
+)
 
 // modelFlow is a connection in the flow table.
 type modelFlow struct {
@@ -125,14 +129,15 @@ func (f *modelFlow) time(p *wirePacket, n news) {
 		}
 	case p.dir == flow.RX && p.has(ack) && !p.has(rst):
 		var took []uint32
-		if t.Sent != 0 && !below(p.ack, t.Seq) && !below(now, t.Sent) { // a clock that ran backwards measures nothing
+		if t.Sent != 0 && !below(p.ack, t.Seq) {
 			took = append(took, now-t.Sent)
 			t.Sent = 0
 		}
-		if t.Newest != 0 && p.ack == high && !below(now, t.Newest) {
+		if t.Newest != 0 && p.ack == high {
 			took = append(took, now-t.Newest)
 			t.Newest = 0
 		}
+		took = slices.DeleteFunc(took, func(us uint32) bool { return us >= 1<<31 }) // a clock that ran backwards
 		if len(took) > 0 {
 			f.sample(uint64(took[0]), uint64(took[len(took)-1]))
 		}

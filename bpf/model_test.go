@@ -111,13 +111,13 @@ func (m *model) opening(half *modelConn, f *modelFlow, p *wirePacket) Reason {
 	if half.State == flow.StatePromoted {
 		*half = modelConn{Conn: flow.Conn{ID: p.now}}
 	}
+	half.restart(p)
 	if !half.owns(p) {
 		return OtherInterface
 	}
 	if half.completedBy(p) {
 		return m.promote(half, p)
 	}
-	half.restart(p)
 	half.segment(p)
 	return RecordedHalfOpen
 }
@@ -129,6 +129,7 @@ func (c *modelConn) restart(p *wirePacket) {
 	}
 	c.ID, c.SYN, c.SYNACK, c.ACK = p.now, 0, 0, 0
 	c.Dir[flow.RX].Known, c.Dir[flow.TX].Known = 0, 0
+	c.Dir[flow.RX].Ifindex, c.Dir[flow.TX].Ifindex = 0, 0
 }
 
 // completedBy says whether a segment proves that its sender has seen this host's SYN; or whether it is this host's own

@@ -52,18 +52,17 @@ static __always_inline void take_acknowledgement(struct round_trip *rtt, __u32 n
 		sent = 0;
 	if (ack != high)
 		newest = 0;
-	/* A clock that ran backwards measures nothing. */
-	if (sent && before(now, sent))
-		sent = 0;
-	if (newest && before(now, newest))
-		newest = 0;
-	if (!sent && !newest)
-		return;
-	take_sample(rtt, now - (sent ?: newest), now - (newest ?: sent));
 	if (sent)
 		rtt->sent = 0;
 	if (newest)
 		rtt->newest = 0;
+	/* A clock that ran backwards, and an acknowledgement half an hour late, measure nothing. */
+	if (sent && before(now, sent))
+		sent = 0;
+	if (newest && before(now, newest))
+		newest = 0;
+	if (sent || newest)
+		take_sample(rtt, now - (sent ?: newest), now - (newest ?: sent));
 }
 
 /* Microseconds mod 2^32: an acknowledgement does not take an hour. 0 means none. */

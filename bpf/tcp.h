@@ -243,6 +243,7 @@ static __always_inline void restart_half_open(struct conn *half, const struct pa
 	half->id = p->now;
 	half->syn = half->syn_ack = half->ack = 0;
 	half->dir[RX].known = half->dir[TX].known = 0;
+	half->dir[RX].ifindex = half->dir[TX].ifindex = 0;
 }
 
 /* The half-open entry of the packet's 5-tuple, locked; a SYN makes one; or 0 with the reason. */
@@ -277,12 +278,12 @@ static __always_inline int count_on_half_open(struct __sk_buff *skb, struct conn
 {
 	struct news news = {};
 
+	if (p->flags & TCP_SYN)
+		restart_half_open(half, p, dir);
 	if (!own_interface(half, &half->dir[dir], p, skb->ifindex))
 		return OTHER_INTERFACE;
 	if (completes(half, p, dir))
 		return promote(skb, half, p, dir);
-	if (p->flags & TCP_SYN)
-		restart_half_open(half, p, dir);
 	count_segment(skb, half, p, dir, 0, &news);
 	return RECORDED_HALF_OPEN;
 }
@@ -337,8 +338,10 @@ static __always_inline int segment_without_record(struct __sk_buff *skb, const s
 		reason = r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
 		return reason == ELSEWHERE ? CONTENDED : reason;
 	}
-	if (r && p->flags & TCP_SYN)
+	if (r && p->flags & TCP_SYN && take(&r->conn, p) == PARSED) {
 		r->reopened = 1;
+		unlock(&r->conn.lock);
+	}
 	if (half->state == STATE_PROMOTED)
 		renew_half_open(half, p->now);
 	reason = count_on_half_open(skb, half, p, dir);
