@@ -17,6 +17,8 @@ static __always_inline __u32 data_bytes(const struct packet *p)
 	return p->payload + p->segments * p->headers;
 }
 
+#define ACKED_SHIFT 10
+
 /* What the segment brought that was not there before. */
 struct news {
 	__u8 payload;       /* payload above the highest */
@@ -201,6 +203,8 @@ static __always_inline void count_segment(struct __sk_buff *skb, struct conn *c,
 		c->state = STATE_OPEN;
 	d->flags |= p->flags;
 	if (p->flags & TCP_ACK && !(p->flags & TCP_RST) && (!(d->known & KNOWN_ACK) || before(d->ack_high, p->ack))) {
+		if (!(d->known & KNOWN_ACK) || before(d->ack_high, c->dir[!dir].data_high))
+			d->acked = p->now >> ACKED_SHIFT;
 		d->ack_high = p->ack;
 		d->known |= KNOWN_ACK;
 	}

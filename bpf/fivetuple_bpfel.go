@@ -54,7 +54,7 @@ type fivetupleConn struct {
 		SynMss         uint16
 		SynWscale      uint8
 		SynOptions     uint8
-		Pad            uint32
+		Acked          uint32
 	}
 }
 

@@ -102,6 +102,8 @@ func (k *kernel) at(us uint64) *kernel {
 
 func clockAt(us uint64) uint64 { return 1_000_000 + us*1000 }
 
+func ackedAt(us uint64) uint32 { return uint32(clockAt(us) >> 10) }
+
 func stampAt(us uint64) flow.Stamp { return flow.StampOf(clockAt(us)) }
 
 // feed runs the program of a direction on a frame, and returns the reason: the only counter that moved, and by one.

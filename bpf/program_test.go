@@ -93,10 +93,11 @@ func handshakeDirections() [2]flow.Direction {
 		flow.RX: {
 			Packets: 2, Bytes: 80, ISN: peerISN, SeqHigh: peerISN + 1, DataHigh: peerISN + 1, AckHigh: hostISN + 1,
 			Ifindex: 1, Flags: syn | ack, Known: known | flow.KnownOpener, TTL: 64,
+			Acked: ackedAt(1100),
 		},
 		flow.TX: {
 			Packets: 1, Bytes: 40, ISN: hostISN, SeqHigh: hostISN + 1, DataHigh: hostISN + 1, AckHigh: peerISN + 1,
-			Ifindex: 1, Flags: syn | ack, Known: known, TTL: 64,
+			Ifindex: 1, Flags: syn | ack, Known: known, TTL: 64, Acked: ackedAt(100),
 		},
 	}
 }
@@ -131,7 +132,7 @@ func TestHandshakeHalfway(t *testing.T) {
 	c.at(100).tx(RecordedHalfOpen, segment{flags: syn | ack, seq: hostISN, ack: peerISN + 1})
 	want := flow.Conn{ID: clockAt(0), Last: clockAt(100), SYN: clockAt(0), SYNACK: clockAt(100), Dir: handshakeDirections()}
 	rx := &want.Dir[flow.RX]
-	rx.Packets, rx.Bytes, rx.Flags, rx.AckHigh, rx.Known = 1, 40, syn, 0, flow.KnownISN|flow.KnownSeq|flow.KnownOpener
+	rx.Packets, rx.Bytes, rx.Flags, rx.AckHigh, rx.Acked, rx.Known = 1, 40, syn, 0, 0, flow.KnownISN|flow.KnownSeq|flow.KnownOpener
 	same(t, c.halfOpen(), want)
 	if c.hasFlow() {
 		t.Error("a half-open connection has a record")
@@ -436,7 +437,7 @@ func TestMidstreamAny(t *testing.T) {
 	want.Conn.Dir[flow.RX] = flow.Direction{
 		Packets: 1, Bytes: payload + 40, Payload: payload, DataPackets: 1, DataHeaders: 40,
 		SeqHigh: 1019, DataHigh: 1019, AckHigh: 5001, Ifindex: 1, Flags: psh | ack, FirstLen: 16,
-		Known: flow.KnownSeq | flow.KnownAck, TTL: 64, FirstPayload: [16]byte([]byte(request.payload)),
+		Known: flow.KnownSeq | flow.KnownAck, TTL: 64, Acked: ackedAt(50), FirstPayload: [16]byte([]byte(request.payload)),
 	}
 	want.Ring[0].Seq[flow.RX] = 1001
 	want.Ring[1] = flow.Exchange{

@@ -53,7 +53,7 @@ struct direction {
 	__u16 syn_mss;    /* of the SYN; 0: none */
 	__u8 syn_wscale;  /* of the SYN; valid with SYN_WSCALE */
 	__u8 syn_options; /* SYN_* */
-	__u32 pad;
+	__u32 acked;      /* time of the first acknowledgement, then of the last one of new data: ns >> 10, mod 2^32 */
 };
 
 /*

@@ -342,3 +342,16 @@ func TestSYNOptionsReachTheRecord(t *testing.T) {
 	r := c.flow()
 	same(t, [2]uint16{r.Conn.Dir[flow.RX].SYNMSS, r.Conn.Dir[flow.TX].SYNMSS}, [2]uint16{1460, 771})
 }
+
+// TestAckedIsOfData: a repeated acknowledgement moves it no more than one of a FIN does.
+func TestAckedIsOfData(t *testing.T) {
+	c := newOpenTalk(t)
+	c.at(5000).txData(0, text(10))
+	c.at(6000).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 11})
+	c.at(7000).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 11})
+	c.at(8000).tx(RecordedFlow, segment{flags: fin | ack, seq: hostISN + 11, ack: peerISN + 1})
+	c.at(9000).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 12})
+	r := c.flow()
+	same(t, r.Conn.Dir[flow.RX].Acked, ackedAt(6000))
+	same(t, r.Conn.Dir[flow.RX].AckedTime(r.Conn.Last), clockAt(6000)>>10<<10)
+}

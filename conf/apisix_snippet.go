@@ -8,7 +8,7 @@ import (
 
 // tupleValues are what nginx says of a call's connection, in the order in which the runner reads them.
 const tupleValues = "$realip_remote_addr $realip_remote_port $server_addr $server_port " +
-	"$connection $connection_requests $request_length"
+	"$connection $connection_requests $request_length $request_id"
 
 // locationDirectives have to stand in the location where every call begins, in this order: the first would clear what
 // the third sets.

@@ -79,7 +79,16 @@ func (c Config) Validate() error {
 		within("calls", c.Calls.Validate()),
 		within("metrics", c.Metrics.Validate()),
 		within("log", c.Log.Validate()),
+		c.validateQuiet(),
 	)
+}
+
+// validateQuiet reports a runner that would look at closed connections only after the agent has removed their records.
+func (c Config) validateQuiet() error {
+	if c.Correlator.Quiet < c.Agent.Sweep.Closed {
+		return nil
+	}
+	return fmt.Errorf("correlator.quiet: %v is not below agent.sweep.closed: %v", c.Correlator.Quiet, c.Agent.Sweep.Closed)
 }
 
 func parse(base Config, name string, text []byte) (Config, error) {

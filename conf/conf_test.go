@@ -23,7 +23,7 @@ func TestDefault(t *testing.T) {
 			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
 			OnExit:     bpf.ExitKeep,
 		},
-		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second},
+		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second, Quiet: 5 * time.Second},
 		Runner: Runner{
 			OnConfigError: ConfigErrorMark, Drain: 900 * time.Millisecond, Switches: "/var/lib/fivetuple/switches.yaml",
 		},

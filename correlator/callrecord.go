@@ -6,7 +6,6 @@ import "fivetuple/correlator/flow"
 type Identity struct {
 	Route     Route
 	Method    string   // as in the gateway's protocol: a constant
-	RequestID Text     // the gateway's id of the request; empty: none
 	TraceID   [16]byte // of the header traceparent (W3C Trace Context); zero: none
 	Path      string   // "" unless paths are to be recorded; a hash, or the whole
 }
@@ -14,8 +13,10 @@ type Identity struct {
 // Text is a short text without memory of its own; what does not fit is cut.
 type Text struct {
 	length uint8
-	bytes  [63]byte
+	bytes  [maxText]byte
 }
+
+const maxText = 63
 
 // NewText returns a text's first 63 bytes.
 func NewText(s string) (t Text) {

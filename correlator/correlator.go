@@ -12,11 +12,14 @@ import (
 
 // Call is one API call as its gateway describes it.
 type Call struct {
+	Identity
 	Tuple
 	// ContentLength is the declared length of the body in bytes; 0 without a body, and meaningless if Chunked.
 	ContentLength uint64
 	// Chunked: the body's length is not declared.
 	Chunked bool
+	// Upgrade: the client asks for another protocol on the connection (RFC 9110, 7.8).
+	Upgrade bool
 	// HTTP2 asks the gateway whether the call came over HTTP/2. It is asked once a connection, and only over TLS,
 	// where the bytes do not tell.
 	HTTP2 func() bool
@@ -26,18 +29,23 @@ type Call struct {
 // connections (Options.Connections): when there are more, the one without a call for the longest time is forgotten, and
 // its next call is matched as one of a connection seen for the first time.
 type Correlator struct {
-	table  flow.Table
-	seed   maphash.Seed
-	shards [shards]shard
-	pool   sync.Pool // of *flow.Record
+	table    flow.Table
+	sink     Sink
+	quiet    uint64 // nanoseconds
+	seed     maphash.Seed
+	shards   [shards]shard
+	pool     sync.Pool // of *flow.Record
+	counters counters
 }
 
 // shards is how many calls can be matched at once.
 const shards = 16
 
 type shard struct {
-	mu    sync.Mutex
-	conns *simplelru.LRU[flow.Key, *connection]
+	mu     sync.Mutex
+	conns  *simplelru.LRU[flow.Key, *connection]
+	queue  queue
+	record CallRecord // what the sink is given
 }
 
 // connection is what is remembered of a connection between its calls.
@@ -50,6 +58,10 @@ type connection struct {
 	flowID       string
 	http2        bool
 	protocol     flow.Payload
+	group        group
+	closed       marks // where the last group ended
+	waits        bool  // it is in the queue
+	hadCall      bool  // closed is set
 }
 
 // cursor says where the next call of a connection can begin.
@@ -62,19 +74,22 @@ type cursor struct {
 	late    uint32 // segments that the record lacked until here
 }
 
-// New returns a correlator over a table. The options must be valid.
-func New(table flow.Table, o Options) (*Correlator, error) {
+// New returns a correlator over a table. The options must be valid. The sink gets the record of every call; nil: nobody
+// wants them.
+func New(table flow.Table, o Options, sink Sink) (*Correlator, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Correlator{table: table, seed: maphash.MakeSeed()}
+	c := &Correlator{table: table, sink: sink, quiet: uint64(o.Quiet), seed: maphash.MakeSeed()}
 	c.pool.New = func() any { return new(flow.Record) }
 	for i := range c.shards {
-		conns, err := simplelru.NewLRU[flow.Key, *connection](max(o.Connections/shards, 1), nil)
+		s := &c.shards[i]
+		evicted := func(key flow.Key, conn *connection) { c.cut(s, key, conn) }
+		conns, err := simplelru.NewLRU(max(o.Connections/shards, 1), evicted)
 		if err != nil {
 			return nil, err
 		}
-		c.shards[i].conns = conns
+		s.conns = conns
 	}
 	return c, nil
 }
@@ -86,7 +101,9 @@ func (c *Correlator) Match(now uint64, call Call) Result {
 	r := c.pool.Get().(*flow.Record)
 	defer c.pool.Put(r)
 	if err := c.table.Lookup(key, r); err != nil {
-		return Result{Reason: c.reason(err, key), FlowID: flow.CommunityID(key)}
+		res := Result{Reason: c.reason(err, key), FlowID: flow.CommunityID(key)}
+		c.unmatched(&call, res, now)
+		return res
 	}
 	s := &c.shards[maphash.Comparable(c.seed, key)%shards]
 	protocol, http2, asked := s.protocol(key, r, call)
@@ -95,11 +112,17 @@ func (c *Correlator) Match(now uint64, call Call) Result {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	conn := s.connection(key, r, call)
+	conn, isNew := c.connection(s, key, r, &call)
 	conn.protocol, conn.http2 = protocol, http2
+	claimed := conn.before.claimed
 	res := conn.match(r, call, now)
-	res.takeRTT(r)
+	res.RTT.take(r)
 	res.FlowID = conn.flowID
+	if isNew {
+		c.begin(s, key, conn, r, pendingCall{call, res, now}, claimed)
+	} else {
+		conn.group.again(call, res)
+	}
 	return res
 }
 
@@ -143,11 +166,15 @@ func (conn *connection) is(r *flow.Record, call Call) bool {
 	return conn.flow == r.Conn.ID && conn.serial == call.Connection
 }
 
-// connection returns what is remembered of the call's connection, brought forward to this call.
-func (s *shard) connection(key flow.Key, r *flow.Record, call Call) *connection {
+// connection returns what is remembered of the call's connection, brought forward to this call, and whether this is its
+// first look at the call.
+func (c *Correlator) connection(s *shard, key flow.Key, r *flow.Record, call *Call) (conn *connection, isNew bool) {
 	conn, ok := s.conns.Get(key)
-	if !ok || !conn.is(r, call) || call.Requests < conn.requests {
+	if !ok || !conn.is(r, *call) || call.Requests < conn.requests {
 		again := ok && conn.flow == r.Conn.ID // the record has calls of an earlier count
+		if ok {
+			c.cut(s, key, conn) // its end can't be told from what this connection has had until now
+		}
 		conn = &connection{flow: r.Conn.ID, serial: call.Connection, flowID: flow.CommunityID(key)}
 		conn.before = cursor{unseen: call.Requests > 1 || again}
 		if d := &r.Conn.Dir[flow.RX]; d.Known&flow.KnownISN != 0 {
@@ -155,14 +182,15 @@ func (s *shard) connection(key flow.Key, r *flow.Record, call Call) *connection 
 		}
 		conn.requests = call.Requests
 		s.conns.Add(key, conn)
-		return conn
+		return conn, true
 	}
 	if call.Requests > conn.requests {
 		conn.missed = call.Requests - conn.requests - 1
 		conn.before = conn.after
 		conn.requests = call.Requests
+		return conn, true
 	}
-	return conn
+	return conn, false
 }
 
 // match applies the rules of the connection's protocol.

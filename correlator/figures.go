@@ -35,11 +35,11 @@ func (res *Result) takeConnection(r *flow.Record) {
 	}}
 }
 
-// takeRTT fills in the round trip.
-func (res *Result) takeRTT(r *flow.Record) {
-	res.RTT.Now, _ = r.RTT.RTT()
-	res.RTT.Min = r.RTT.MinUS
-	res.RTT.Handshake = microseconds(r.Conn.SYNACK, r.Conn.ACK)
+// take fills in the round trip.
+func (t *RTT) take(r *flow.Record) {
+	t.Now, _ = r.RTT.RTT()
+	t.Min = r.RTT.MinUS
+	t.Handshake = microseconds(r.Conn.SYNACK, r.Conn.ACK)
 }
 
 // microseconds returns the time between two moments in nanoseconds; 0 if one is missing or they are in the wrong order.

@@ -18,6 +18,9 @@ type Options struct {
 	Connections int `koanf:"connections"`
 	// Stale is the age of the agent's heartbeat from which on its records are not used.
 	Stale time.Duration `koanf:"stale"`
+	// Quiet is how long a connection is silent after a response before its call is taken to have ended; the next call on
+	// the connection, or its end, says so sooner.
+	Quiet time.Duration `koanf:"quiet"`
 }
 
 // The values of Options.Tuple: ways to ask the gateway for a call's 5-tuple, the cheapest first.
@@ -30,6 +33,7 @@ const (
 const (
 	minConnections, maxConnections = 1024, 16 << 20
 	minStale, maxStale             = 2 * time.Second, time.Minute
+	minQuiet, maxQuiet             = time.Second, time.Hour
 )
 
 // Validate reports every setting that is out of its range, by key, value and range.
@@ -43,6 +47,9 @@ func (o Options) Validate() error {
 	}
 	if o.Stale < minStale || o.Stale > maxStale {
 		errs = append(errs, fmt.Errorf("stale: %v is not in %v..%v", o.Stale, minStale, maxStale))
+	}
+	if o.Quiet < minQuiet || o.Quiet > maxQuiet {
+		errs = append(errs, fmt.Errorf("quiet: %v is not in %v..%v", o.Quiet, minQuiet, maxQuiet))
 	}
 	return errors.Join(errs...)
 }

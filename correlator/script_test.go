@@ -11,12 +11,12 @@ import (
 )
 
 func testOptions() correlator.Options {
-	return correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second}
+	return correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second, Quiet: 5 * time.Second}
 }
 
 func newCorrelator(t testing.TB, table flow.Table) *correlator.Correlator {
 	t.Helper()
-	c, err := correlator.New(table, testOptions())
+	c, err := correlator.New(table, testOptions(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

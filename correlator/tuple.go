@@ -20,6 +20,8 @@ type Tuple struct {
 	Connection, Requests uint64
 	// RequestLength is the length in bytes of this request's head: request line, header fields, empty line.
 	RequestLength uint64
+	// RequestID is the gateway's id of the request; empty where its configuration does not give it.
+	RequestID Text
 }
 
 // Key returns the key of the connection's record.
@@ -97,11 +99,12 @@ func FindTuple(g Gateway, way string) (t Tuple, from TupleSource, err error) {
 	return t, from, nil
 }
 
-// maxTupleText is the length of the longest text that can be a tuple: two addresses, two ports, three 64-bit numbers.
-const maxTupleText = 2*39 + 2*5 + 3*20 + 6
+// maxTupleText is the length of the longest text that can be a tuple: two addresses, two ports, three 64-bit numbers, and a
+// request id.
+const maxTupleText = 2*39 + 2*5 + 3*20 + 7 + maxText
 
-// ParseTuple reads the text form: peer address and port, gateway address and port, connection, connection_requests and
-// request_length, each separated by one space.
+// ParseTuple reads the text form: peer address and port, gateway address and port, connection, connection_requests,
+// request_length and, if the gateway gives it, request_id, each separated by one space.
 func ParseTuple(text string) (Tuple, error) {
 	if len(text) > maxTupleText {
 		return Tuple{}, fmt.Errorf("%w: %d bytes are more than %d", ErrTuple, len(text), maxTupleText)
@@ -114,10 +117,13 @@ func ParseTuple(text string) (Tuple, error) {
 		}
 		fields[i], rest, more = strings.Cut(rest, " ")
 	}
-	if more {
-		return Tuple{}, fmt.Errorf("%w: %q has more than %d fields", ErrTuple, text, len(fields))
-	}
 	var t Tuple
+	if more {
+		if rest == "" || len(rest) > maxText || strings.Contains(rest, " ") {
+			return Tuple{}, fmt.Errorf("%w: %q has more than %d fields, or no request id of 1 to %d bytes", ErrTuple, text, len(fields)+1, maxText)
+		}
+		t.RequestID = NewText(rest)
+	}
 	var errs [5]error
 	t.Peer, errs[0] = parseAddrPort(fields[0], fields[1])
 	t.Gateway, errs[1] = parseAddrPort(fields[2], fields[3])

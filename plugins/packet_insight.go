@@ -94,6 +94,7 @@ func (p *PacketInsight) match(i *insight) (correlator.Result, string) {
 		return correlator.Result{Reason: correlator.ReasonTuple}, from.Way
 	}
 	call := correlator.Call{Tuple: tuple, HTTP2: i.http2}
+	i.gateway.identify(&call)
 	call.ContentLength, call.Chunked = i.gateway.body()
 	return p.deps.Correlator.Match(p.deps.Now(), call), from.Way
 }

@@ -75,7 +75,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	if err := reader.Refresh(); err != nil { // calls say so; the agent may come later
 		log.Warn().Err(err).Msg("no records yet")
 	}
-	cor, err := correlator.New(reader, c.Correlator)
+	cor, err := correlator.New(reader, c.Correlator, nil)
 	if err != nil {
 		return err
 	}

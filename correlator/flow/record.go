@@ -38,7 +38,7 @@ type Direction struct {
 	SYNMSS         uint16
 	SYNWscale      uint8
 	SYNOptions     uint8
-	Pad            uint32
+	Acked          uint32
 }
 
 // First returns the first payload bytes that were seen in this direction, at most 16.
@@ -49,6 +49,17 @@ func (d *Direction) First() []byte {
 // Lacking returns how many segments were counted without their sequence numbers, because they met the lock too often: the
 // exchanges since then may lack them.
 func (d *Direction) Lacking() uint32 { return d.Contended + uint32(d.Late>>48) }
+
+// AckedTime returns when this direction last acknowledged new data of the other, to a microsecond, if that was within 73
+// minutes before another moment, which is the connection's last packet; 0 if it never did.
+func (d *Direction) AckedTime(near uint64) uint64 {
+	if d.Known&KnownAck == 0 {
+		return 0
+	}
+	const shift = 10
+	ago := uint32(near>>shift) - d.Acked
+	return (near>>shift - uint64(ago)) << shift
+}
 
 // Bits of Direction.Known: which of the sequence numbers are.
 const (

@@ -40,7 +40,7 @@ func deps(b *testing.B, s *stack.Stack) plugins.Deps {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cor, err := correlator.New(reader, options)
+	cor, err := correlator.New(reader, options, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
