@@ -19,9 +19,9 @@ func TestReadNamesDamage(t *testing.T) {
 	old := filepath.Join(dir, "calls-2026-11-24T11-55-25.123.jsonl")
 	const good = `{"time":"t","match":"exchange","apisix.route_id":"a"}`
 	for name, text := range map[string]string{
-		old:  good + "\n\n" + `{"time":"t"` + "\n" + good + "\n" + `{"time":"t","match":1}` + "\n",
-		file: "[]\n" + strings.Repeat("x", maxLine+1) + "\n" + good + "\n" + `{"match":"none"}` + "\n" + good,
-		filepath.Join(dir, "calls-notes.jsonl"):                       "not ours\n",
+		old:                                     good + "\n\n" + `{"time":"t"` + "\n" + good + "\n" + `{"time":"t","match":1}` + "\n",
+		file:                                    "[]\n" + strings.Repeat("x", maxLine+1) + "\n" + good + "\n" + `{"match":"none"}` + "\n" + good,
+		filepath.Join(dir, "calls-notes.jsonl"): "not ours\n",
 		filepath.Join(dir, "calls-2026-11-24T11-55-25.123.jsonl.bak"): "not ours\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

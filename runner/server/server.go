@@ -39,6 +39,8 @@ type Options struct {
 	Numbers func() (uint32, error)
 	// Now is the clock of the tokens; nil: time.Now.
 	Now func() time.Time
+	// Stats is what the server counts in; nil: counters of its own.
+	Stats *Stats
 	Log zerolog.Logger
 }
 
@@ -65,7 +67,7 @@ type Server struct {
 	log           zerolog.Logger
 	tokens        *tokens
 	peerWait      time.Duration // the constant, but for tests
-	stats         Stats
+	stats         *Stats
 
 	mu        sync.Mutex
 	listener  *net.UnixListener
@@ -99,12 +101,15 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if s.stats = o.Stats; s.stats == nil {
+		s.stats = new(Stats)
+	}
 	s.tokens = newTokens(o.Numbers, o.Now)
 	return s, nil
 }
 
 // Stats returns the counters.
-func (s *Server) Stats() *Stats { return &s.stats }
+func (s *Server) Stats() *Stats { return s.stats }
 
 // Serve accepts connections until the server is closed or hands over.
 func (s *Server) Serve(l *net.UnixListener) {
