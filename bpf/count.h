@@ -23,6 +23,7 @@ static __always_inline __u32 data_bytes(const struct packet *p)
 struct news {
 	__u8 payload;       /* payload above the highest */
 	__u8 retransmitted; /* a sequence below the highest */
+	__u8 advanced;      /* a sequence above the highest */
 	__u32 data_start;   /* the highest payload sequence before it, which is where the new payload starts */
 };
 
@@ -61,14 +62,16 @@ static __always_inline void take_sequence(struct __sk_buff *skb, struct directio
 	if (p->seq != d->seq_high)
 		news->retransmitted = take_disorder(d, p, dir, tracked);
 	__u32 end = p->seq + length;
-	if (before(d->seq_high, end)) {
+	int ahead = before(d->seq_high, end);
+	if (ahead) {
+		news->advanced = 1;
 		__u32 quarter = (d->seq_high ^ end) & ~(FARTHEST_HOLE - 1);
 		d->seq_high = end;
 		if (quarter && d->holes)
 			drop_far_holes(d, &p->key, dir);
 	}
 	if (p->payload && before(d->data_high, data_end(p))) {
-		news->payload = 1;
+		news->payload = ahead; /* not behind a FIN that came early */
 		news->data_start = d->data_high;
 		d->data_high = data_end(p);
 	}
@@ -180,12 +183,9 @@ static __always_inline void take_handshake(struct conn *c, const struct packet *
 	}
 	if (!c->syn_ack || c->ack || !(p->flags & TCP_ACK))
 		return;
-	const struct direction *d = &c->dir[dir], *other = &c->dir[!dir];
-	if (other->known & KNOWN_OPENER) /* a split handshake or a simultaneous open has no third step */
-		return;
-	/* Whoever sent the SYN-ACK has acknowledged the other's SYN by it; its next segments are not the answer. */
-	int acknowledged = d->known & KNOWN_ACK && !before(d->ack_high, other->isn + 1);
-	if (!acknowledged && other->known & KNOWN_ISN && !before(p->ack, other->isn + 1))
+	const struct direction *other = &c->dir[!dir];
+	/* A split handshake and a simultaneous open have no third step. */
+	if (!(other->known & KNOWN_OPENER) && other->known & KNOWN_ISN && !before(p->ack, other->isn + 1))
 		c->ack = p->now;
 }
 

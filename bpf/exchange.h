@@ -53,6 +53,8 @@ static __always_inline void start_exchange(struct exchange *e, const struct runn
  */
 static __always_inline void start_sequence(struct flow_record *r, int dir, __u32 start)
 {
+	if (r->exchange > 1)
+		return;
 	r->ring[0].seq[dir] = start;
 	if (r->exchange)
 		r->ring[1].seq[dir] = start;

@@ -209,13 +209,34 @@ func TestFirstPayload(t *testing.T) {
 func TestRTT(t *testing.T) {
 	c := newOpenTalk(t) // a sample of 1000 microseconds
 	c.at(2000).txData(0, text(100))
-	c.at(2050).txData(100, text(100))                                                      // not timed: one at a time
-	c.at(3900).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 100}) // does not cover it
+	c.at(2050).txData(100, text(100)) // not timed: neither the first nor the newest
+	c.at(2060).txData(200, text(100))
+	c.at(3900).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 100}) // does not cover the first
 	c.at(4000).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 101})
 	// RFC 6298: variance 3/4 x 500 + 1/4 x 1000, smoothed 7/8 x 1000 + 1/8 x 2000.
-	same(t, c.flow().RTT, flow.RoundTrip{Seq: hostISN + 101, SmoothedUS8: 9000, VarUS4: 2500, MinUS: 1000})
+	rtt := c.flow().RTT
+	same(t, [3]uint32{rtt.SmoothedUS8, rtt.VarUS4, rtt.MinUS}, [3]uint32{9000, 2500, 1000})
 	c.at(4100).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 201})
 	same(t, c.flow().RTT.SmoothedUS8, uint32(9000))
+	c.at(4300).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 301})
+	same(t, c.flow().RTT, flow.RoundTrip{Seq: hostISN + 101, SmoothedUS8: 9000 + 2240 - 1125, VarUS4: 2500 + 1115 - 625, MinUS: 1000})
+}
+
+// TestRTTOfBoth: an acknowledgement of the first and the newest says what Linux takes it to say (tcp_ack_update_rtt).
+func TestRTTOfBoth(t *testing.T) {
+	c := newOpenTalk(t)
+	c.at(2000).txData(0, text(100))
+	c.at(3500).txData(100, text(100))
+	c.at(4000).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 201})
+	rtt := c.flow().RTT
+	same(t, [2]uint32{rtt.SmoothedUS8, rtt.MinUS}, [2]uint32{8000 + 2000 - 1000, 500})
+}
+
+func TestRTTOfFIN(t *testing.T) {
+	c := newOpenTalk(t)
+	c.at(2000).tx(RecordedFlow, segment{flags: fin | ack, seq: hostISN + 1, ack: peerISN + 1})
+	c.at(2400).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 1, ack: hostISN + 2})
+	same(t, c.flow().RTT.MinUS, uint32(400))
 }
 
 func TestRTTMinimum(t *testing.T) {

@@ -73,7 +73,8 @@ type fivetupleFlowRecord struct {
 	Conn fivetupleConn
 	Rtt  struct {
 		_           structs.HostLayout
-		Sent        uint64
+		Sent        uint32
+		Newest      uint32
 		Seq         uint32
 		SmoothedUs8 uint32
 		VarUs4      uint32

@@ -174,7 +174,7 @@ static __always_inline __u32 fill_holes(struct direction *d, const struct packet
 static __always_inline __u32 segments_below(const struct packet *p, __u32 high)
 {
 	__u32 old = high - p->seq;
-	if (old >= sequence_length(p) || p->segments == 1)
+	if (old >= p->payload || p->segments == 1)
 		return p->segments;
 	return (old + p->segment_max - 1) / p->segment_max;
 }
@@ -208,6 +208,8 @@ __noinline int take_disorder(struct direction *d, const struct packet *p, int di
 		take_old_segments(d, p, dir, tracked);
 		return 1;
 	}
+	if (!before(d->seq_high, p->seq + sequence_length(p)))
+		return 0; /* it ends half the sequence space away: neither above nor below */
 	if (tracked)
 		open_hole(d, p, dir);
 	else

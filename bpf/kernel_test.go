@@ -50,7 +50,9 @@ func must(t testing.TB, err error) {
 type skb struct {
 	_       [10]uint32
 	Ifindex uint32
-	_       [27]uint32
+	_       uint32
+	CB      [5]uint32
+	_       [21]uint32
 	Tstamp  uint64
 	_       [4]uint32
 	GSOSize uint32

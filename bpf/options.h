@@ -65,8 +65,8 @@ static long walk_option(__u32 round, struct option_walk *w)
 	}
 	if (load(w->skb, w->offset, &o, 2) || o.length < 2 || w->offset + o.length > w->end)
 		return STOP;
-	if (o.length > 2)
-		load(w->skb, w->offset, &o, o.length == 3 ? 3 : 4);
+	if (o.length > 2 && load(w->skb, w->offset, &o, o.length == 3 ? 3 : 4))
+		return STOP;
 	w->facts = add_facts(w->facts, &o);
 	w->offset += o.length;
 	return GO_ON;

@@ -110,6 +110,7 @@ static __always_inline void set_ports(struct packet *p, int dir, __be16 source, 
 struct walk {
 	struct __sk_buff *skb;
 	__u32 offset; /* of the next header */
+	__u32 end;    /* of the packet */
 	__u32 next;   /* its type */
 	__u32 reason; /* PARSED when the walk arrived, else why it did not */
 };
@@ -168,7 +169,9 @@ static long walk_extension(__u32 round, struct walk *w)
 		w->reason = PARSED;
 		return STOP;
 	}
-	if (load(w->skb, w->offset, &extension, sizeof(extension))) {
+	if (round == MAX_IPV6_EXTENSIONS) /* one more than is looked at */
+		return STOP;
+	if (w->offset + sizeof(extension) > w->end || load(w->skb, w->offset, &extension, sizeof(extension))) {
 		w->reason = IP_TRUNCATED;
 		return STOP;
 	}
@@ -183,10 +186,10 @@ static long walk_extension(__u32 round, struct walk *w)
 	return GO_ON;
 }
 
-/* From the first extension header, of type NEXT at OFFSET, to the upper-layer header (RFC 8200, 4). */
-__noinline __u64 walk_extensions(struct __sk_buff *skb, __u32 offset, __u32 next)
+/* From the first extension header, of type NEXT at OFFSET, to the upper-layer header before END (RFC 8200, 4). */
+__noinline __u64 walk_extensions(struct __sk_buff *skb, __u32 offset, __u32 next, __u32 end)
 {
-	struct walk w = {.skb = skb, .offset = offset, .next = next, .reason = IPV6_EXTENSION_DEPTH};
+	struct walk w = {.skb = skb, .offset = offset, .end = end, .next = next, .reason = IPV6_EXTENSION_DEPTH};
 	bpf_loop(MAX_IPV6_EXTENSIONS + 1, walk_extension, &w, 0); /* the last round only finds that it is done */
 	return WALKED(w);
 }
@@ -325,7 +328,7 @@ static __always_inline int copy_ipv6(struct __sk_buff *skb, struct packet *p, in
 	int reason = take_ipv6(skb, p, &ip, dir);
 	if (reason || !is_extension(p->key.proto))
 		return reason;
-	__u64 walked = walk_extensions(skb, p->l4, p->key.proto);
+	__u64 walked = walk_extensions(skb, p->l4, p->key.proto, p->l3 + p->l3_length);
 	p->key.proto = walked & 0xff;
 	p->l4 = walked >> 8 & 0x7fff; /* at most 46 + 40 + 9 x 2048 */
 	return walked >> 32;

@@ -446,10 +446,20 @@ func TestMidstreamAny(t *testing.T) {
 	same(t, c.flow(), want)
 }
 
-func TestMidstreamRSTMakesNoRecord(t *testing.T) {
-	c := newTalk(t, midstreamAny)
+// TestMidstreamRST: a RST stands for no connection of this host; where all traffic is recorded, it is one more packet.
+func TestMidstreamRST(t *testing.T) {
+	c := newTalk(t)
 	c.rx(NoConnection, segment{flags: rst, seq: 1})
-	if c.hasFlow() {
-		t.Error("a RST made a record")
-	}
+	c = newTalk(t, midstreamAny)
+	c.rx(RecordedFlow, segment{flags: rst, seq: 1})
+	same(t, c.flow().Conn.Dir[flow.RX].Flags, uint16(rst))
+}
+
+// TestFINBeforeItsData: the data that a FIN overtook brings nothing above the highest, and so begins no exchange.
+func TestFINBeforeItsData(t *testing.T) {
+	c := newOpenTalk(t)
+	c.rx(RecordedFlow, segment{flags: fin | ack, seq: peerISN + 11, ack: hostISN + 1})
+	c.rxData(0, text(10))
+	r := c.flow()
+	same(t, [2]uint32{r.Exchange, r.Conn.Dir[flow.RX].OutOfOrder}, [2]uint32{0, 1})
 }

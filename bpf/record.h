@@ -119,10 +119,14 @@ struct exchange {
 
 #define EXCHANGES 4 /* the current one and the last three; a power of two */
 
-/* Round-trip time by one timed tx segment at a time (Karn), smoothed by RFC 6298. */
+/*
+ * Round-trip time by two timed tx segments (Karn), smoothed by RFC 6298. Times of segments are microseconds, mod 2^32;
+ * 0: none.
+ */
 struct round_trip {
-	__u64 sent;         /* time of the timed segment; 0: none under way */
-	__u32 seq;          /* the acknowledgement that ends the timing */
+	__u32 sent;         /* time of the timed segment */
+	__u32 newest;       /* time of the newest segment, which dir[TX].seq_high acknowledges */
+	__u32 seq;          /* the acknowledgement that ends the timing of the first */
 	__u32 smoothed_us8; /* microseconds x 8; 0: no sample yet */
 	__u32 var_us4;      /* microseconds x 4 */
 	__u32 min_us;

@@ -170,8 +170,11 @@ func TestConstantsAreTheKernels(t *testing.T) {
 			{"ORIGIN_HANDSHAKE", uint64(flow.OriginHandshake)}, {"ORIGIN_MIDSTREAM", uint64(flow.OriginMidstream)},
 		},
 		"KNOWN_ISN": {
-			{"KNOWN_ISN", flow.KnownISN}, {"KNOWN_SEQ", flow.KnownSeq}, {"KNOWN_ACK", flow.KnownAck},
-			{"KNOWN_OPENER", flow.KnownOpener}, {"KNOWN_ACKED_ISN", flow.KnownAckedISN},
+			{"KNOWN_ISN", flow.KnownISN},
+			{"KNOWN_SEQ", flow.KnownSeq},
+			{"KNOWN_ACK", flow.KnownAck},
+			{"KNOWN_OPENER", flow.KnownOpener},
+			{"KNOWN_ACKED_ISN", flow.KnownAckedISN},
 		},
 		"SYN_MSS": {
 			{"SYN_MSS", synMSS}, {"SYN_WSCALE", synWscale}, {"SYN_SACK", synSACK}, {"SYN_TIMESTAMPS", synTimestamps},

@@ -16,12 +16,15 @@ import (
 type Replay struct {
 	tables   *tables
 	limits   frameLimits
-	replaced []entry // records over which the 5-tuple's next generation was written, the oldest first
+	replaced []Generation      // over whose records the 5-tuple's next one was written, the oldest first
+	txFirst  map[flow.Key]bool // of the generation in the flow table, from its exchange 1 on
 }
 
-type entry struct {
-	key    flow.Key
-	record flow.Record
+// Generation is one connection on a 5-tuple, or a UDP flow. Half-open and for UDP the record has Conn and Exchange only.
+type Generation struct {
+	Key     flow.Key
+	Record  flow.Record
+	TXFirst bool // this side's payload came before the peer's
 }
 
 // ErrNotTaken means that the kernel does not take a packet for a test run.
@@ -47,7 +50,7 @@ func NewReplay(tcp, udp int) (*Replay, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Replay{tables: t, limits: limits}, nil
+	return &Replay{tables: t, limits: limits, txFirst: make(map[flow.Key]bool)}, nil
 }
 
 // replayTables returns capacities at which no flow is refused and none makes room for another: an LRU evicts before it is
@@ -108,14 +111,20 @@ func (r *Replay) Packet(p Packet) error {
 	if _, err := program.Run(&ebpf.RunOptions{Data: r.limits.fit(p.Data), Context: &context}); err != nil {
 		return fmt.Errorf("%w: %d bytes: %w", ErrNotTaken, len(p.Data), err)
 	}
-	if !known {
-		return nil
-	}
 	after, _, err := r.record(p.Key)
-	if err == nil && after.Conn.ID != before.Conn.ID {
-		r.replaced = append(r.replaced, entry{p.Key, before})
+	if known && after.Conn.ID != before.Conn.ID {
+		r.replaced = append(r.replaced, r.generation(p.Key, &before))
+		before.Exchange = 0
+	}
+	if before.Exchange == 0 && after.Exchange == 1 {
+		r.txFirst[p.Key] = after.Ring[1].Payload[flow.TX] > 0
 	}
 	return err
+}
+
+func (r *Replay) generation(k flow.Key, record *flow.Record) Generation {
+	tx := &record.Conn.Dir[flow.TX]
+	return Generation{k, *record, record.Exchange == 0 && tx.DataPackets > 0 || record.Exchange > 0 && r.txFirst[k]}
 }
 
 // record returns the flow table's record of a flow, if it has one.
@@ -139,20 +148,20 @@ func (r *Replay) Close() error { return r.tables.Close() }
 // Reasons returns how the packets left the program.
 func (r *Replay) Reasons() (Reasons, error) { return readReasons(r.tables.Reasons) }
 
-// Each calls a function for every generation of every flow: with its record, or, half-open and for UDP, with what comes
-// before one.
-func (r *Replay) Each(take func(flow.Key, *flow.Record)) error {
+// Each calls a function for every generation of every flow.
+func (r *Replay) Each(take func(*Generation)) error {
 	for i := range r.replaced {
-		take(r.replaced[i].key, &r.replaced[i].record)
+		take(&r.replaced[i])
 	}
 	errs := []error{eachEntry(r.tables.Flows, func(k flow.Key, record *flow.Record) error {
-		take(k, record)
+		g := r.generation(k, record)
+		take(&g)
 		return nil
 	})}
 	for _, m := range []*ebpf.Map{r.tables.HalfOpen, r.tables.UDP} {
 		errs = append(errs, eachEntry(m, func(k flow.Key, c *flow.Conn) error {
 			if c.State != flow.StatePromoted {
-				take(k, &flow.Record{Conn: *c, Exchange: synExchange(k, c)})
+				take(&Generation{Key: k, Record: flow.Record{Conn: *c, Exchange: synExchange(k, c)}})
 			}
 			return nil
 		}))
@@ -163,7 +172,8 @@ func (r *Replay) Each(take func(flow.Key, *flow.Record)) error {
 // synExchange returns the exchange of a half-open connection: data that came with the SYN is number 1 (take_syn_data in
 // tcp.h, where the connection gets its record).
 func synExchange(k flow.Key, c *flow.Conn) uint32 {
-	if k.Proto == flow.TCP && c.Dir[flow.RX].DataPackets > 0 {
+	rx := &c.Dir[flow.RX]
+	if k.Proto == flow.TCP && rx.Known&flow.KnownISN != 0 && rx.DataHigh != rx.ISN+1 {
 		return 1
 	}
 	return 0

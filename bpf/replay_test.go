@@ -51,8 +51,35 @@ func (c *replayTalk) open(peer, host uint32, request string) {
 
 func (c *replayTalk) records() (all []flow.Record) {
 	c.t.Helper()
-	must(c.t, c.Each(func(_ flow.Key, r *flow.Record) { all = append(all, *r) }))
+	must(c.t, c.Each(func(g *Generation) { all = append(all, g.Record) }))
 	return all
+}
+
+// TestReplayTXFirst: who sent the first payload of each generation is known, however many exchanges followed.
+func TestReplayTXFirst(t *testing.T) {
+	c := newReplayTalk(t)
+	for i, first := range []int{flow.TX, flow.RX, flow.TX} {
+		peer, host := uint32(1000+i*1000), uint32(5000+i*1000)
+		c.open(peer, host, "")
+		for n := range uint32(2*i + 8) { // in turns, a byte each
+			sent := [2]uint32{n / 2, n / 2}
+			dir := first
+			if n%2 == 1 {
+				dir = 1 - first
+				sent[first]++
+			}
+			next := segment{flags: psh | ack, seq: peer + 1 + sent[flow.RX], ack: host + 1 + sent[flow.TX], payload: "x"}
+			if dir == flow.TX {
+				next.seq, next.ack = next.ack, next.seq
+			}
+			c.segment(dir, next)
+		}
+	}
+	var got []bool
+	must(t, c.Each(func(g *Generation) { got = append(got, g.TXFirst) }))
+	if len(got) != 3 || !got[0] || got[1] || !got[2] {
+		t.Errorf("this side first: %v, want true, false, true", got)
+	}
 }
 
 // TestReplayKeepsGenerations: a 5-tuple that is used again has a record for each connection, also one that never opened.

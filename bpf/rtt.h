@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Round-trip time: one tx segment is timed at a time, until an rx acknowledgement covers it; any tx retransmission
- * cancels it (Karn's algorithm; RFC 6298, 3). Smoothed by RFC 6298, 2 with alpha 1/8 and beta 1/4, in the scaled
- * integers of Jacobson and Karels. The caller holds the record's lock.
+ * Round-trip time: two tx segments are timed, until an rx acknowledgement covers them: the first one sent when none was
+ * being timed, and always the newest. Any tx retransmission cancels both (Karn's algorithm; RFC 6298, 3). Like Linux
+ * (tcp_ack_update_rtt), an acknowledgement that covers both counts the longer time in the smoothed one and the shorter
+ * in the minimum. Smoothed by RFC 6298, 2 with alpha 1/8 and beta 1/4, in the scaled integers of Jacobson and Karels.
+ * The caller holds the record's lock.
  */
 #ifndef FIVETUPLE_RTT_H
 #define FIVETUPLE_RTT_H
 
 #include "count.h"
 
-static __always_inline void take_sample(struct round_trip *rtt, __u64 ns)
+static __always_inline __u32 sample_us(__u64 us)
 {
-	__u64 us = ns / 1000;
-	__u32 sample = us > 0x0fffffff ? 0x0fffffff : us ?: 1; /* 0 means none */
+	return us > 0x0fffffff ? 0x0fffffff : us ?: 1; /* 0 means none */
+}
 
-	if (!rtt->min_us || sample < rtt->min_us)
-		rtt->min_us = sample;
+static __always_inline void take_sample(struct round_trip *rtt, __u64 us, __u64 shortest_us)
+{
+	__u32 sample = sample_us(us), shortest = sample_us(shortest_us);
+
+	if (!rtt->min_us || shortest < rtt->min_us)
+		rtt->min_us = shortest;
 	if (!rtt->smoothed_us8) {
 		rtt->smoothed_us8 = sample * 8;
 		rtt->var_us4 = sample * 2;
@@ -28,21 +34,56 @@ static __always_inline void take_sample(struct round_trip *rtt, __u64 ns)
 	rtt->var_us4 += error - (__s32)(rtt->var_us4 >> 2);
 }
 
+static __always_inline void time_segment(struct round_trip *rtt, __u32 now, __u32 end)
+{
+	rtt->newest = now;
+	if (!rtt->sent) {
+		rtt->sent = now;
+		rtt->seq = end;
+	}
+}
+
+static __always_inline void take_acknowledgement(struct round_trip *rtt, __u32 now, __u32 ack, __u32 high)
+{
+	/* Volatile: the compiler would choose between addresses, which the verifier allows only with CAP_PERFMON. */
+	__u32 sent = *(volatile __u32 *)&rtt->sent, newest = *(volatile __u32 *)&rtt->newest;
+
+	if (sent && before(ack, rtt->seq))
+		sent = 0;
+	if (ack != high)
+		newest = 0;
+	/* A clock that ran backwards measures nothing. */
+	if (sent && before(now, sent))
+		sent = 0;
+	if (newest && before(now, newest))
+		newest = 0;
+	if (!sent && !newest)
+		return;
+	take_sample(rtt, now - (sent ?: newest), now - (newest ?: sent));
+	if (sent)
+		rtt->sent = 0;
+	if (newest)
+		rtt->newest = 0;
+}
+
+/* Microseconds mod 2^32: an acknowledgement does not take an hour. 0 means none. */
+static __always_inline __u32 clock_us(const struct packet *p)
+{
+	return (__u32)(p->now / 1000) ?: 1;
+}
+
 static __always_inline void take_round_trip(struct flow_record *r, const struct packet *p, int dir,
 					    const struct news *news)
 {
 	struct round_trip *rtt = &r->rtt;
 
-	if (dir == TX) {
-		if (news->retransmitted) {
-			rtt->sent = 0;
-		} else if (news->payload && !rtt->sent) {
-			rtt->sent = p->now;
-			rtt->seq = r->conn.dir[TX].seq_high;
-		}
-	} else if (rtt->sent && p->flags & TCP_ACK && !(p->flags & TCP_RST) && !before(p->ack, rtt->seq)) {
-		take_sample(rtt, p->now - rtt->sent);
-		rtt->sent = 0;
+	if (dir == RX) {
+		if ((rtt->sent || rtt->newest) && p->flags & TCP_ACK && !(p->flags & TCP_RST))
+			take_acknowledgement(rtt, clock_us(p), p->ack, r->conn.dir[TX].seq_high);
+	} else if (news->retransmitted) {
+		rtt->sent = rtt->newest = 0;
+	} else if (news->advanced && !(p->flags & TCP_SYN)) {
+		time_segment(rtt, clock_us(p), r->conn.dir[TX].seq_high);
 	}
 }
 
@@ -57,7 +98,7 @@ static __always_inline void take_handshake_round_trip(struct flow_record *r)
 	__u64 sent = accepted ? syn_ack : syn, answered = accepted ? ack : syn_ack;
 
 	if (sent && answered > sent && !c->dir[TX].retransmitted)
-		take_sample(&r->rtt, answered - sent);
+		take_sample(&r->rtt, (answered - sent) / 1000, (answered - sent) / 1000);
 }
 
 #endif

@@ -38,7 +38,7 @@ func load(spec *ebpf.CollectionSpec, existing map[string]*ebpf.Map) (*tables, er
 func (t *tables) Close() error {
 	errs := []error{t.Ingress.Close(), t.Egress.Close(), t.Remove.Close()}
 	for _, m := range t.shared() {
-		errs = append(errs, m.Map.Close())
+		errs = append(errs, m.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -121,8 +121,13 @@ type named struct {
 // shared returns the tables that others read, in the order in which they are pinned.
 func (t *tables) shared() []named {
 	return []named{
-		{fivetupleMapMeta, t.Meta}, {fivetupleMapReasons, t.Reasons}, {fivetupleMapCounts, t.Counts},
-		{fivetupleMapSources, t.Sources}, {fivetupleMapHoles, t.Holes}, {fivetupleMapUdp, t.UDP},
-		{fivetupleMapHalfOpen, t.HalfOpen}, {fivetupleMapFlows, t.Flows},
+		{fivetupleMapMeta, t.Meta},
+		{fivetupleMapReasons, t.Reasons},
+		{fivetupleMapCounts, t.Counts},
+		{fivetupleMapSources, t.Sources},
+		{fivetupleMapHoles, t.Holes},
+		{fivetupleMapUdp, t.UDP},
+		{fivetupleMapHalfOpen, t.HalfOpen},
+		{fivetupleMapFlows, t.Flows},
 	}
 }

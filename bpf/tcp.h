@@ -57,6 +57,14 @@ static __always_inline int has_socket(struct __sk_buff *skb, const struct packet
 	return connected;
 }
 
+/* 1 if the direction's sequence becomes known with the segment, or starts anew before its exchanges are rolled over. */
+static __always_inline int starts_sequence(const struct direction *d, const struct packet *p)
+{
+	if (p->flags & TCP_RST)
+		return 0;
+	return !(d->known & KNOWN_SEQ) || (p->flags & TCP_SYN && !(d->known & KNOWN_ISN && d->isn == p->seq));
+}
+
 /* Counts a segment on a connection of the flow table. The caller holds the lock. */
 static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_record *r, const struct packet *p, int dir)
 {
@@ -66,7 +74,7 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 
 	if (!own_interface(&r->conn, d, p, skb->ifindex))
 		return OTHER_INTERFACE;
-	if (!(d->known & KNOWN_SEQ) && !(p->flags & TCP_RST))
+	if (starts_sequence(d, p))
 		start_sequence(r, dir, p->seq + !!(p->flags & TCP_SYN));
 	count_segment(skb, &r->conn, p, dir, 1, &news);
 	if (p->payload)
@@ -140,14 +148,22 @@ static __always_inline void take_syn_data(struct flow_record *r)
 	const struct direction *rx = &r->conn.dir[RX];
 	struct running none = {};
 
-	if (!rx->data_packets)
+	if (!rx->data_packets || !(rx->known & KNOWN_ISN))
 		return;
 	struct exchange *e = &r->ring[1];
 	r->exchange = 1;
 	start_exchange(e, &none, rx->isn + 1, &r->conn.dir[TX]);
-	set_stamp(&e->first[RX], r->conn.syn);
-	set_stamp(&e->last[RX], r->conn.syn);
+	if (r->conn.syn) {
+		set_stamp(&e->first[RX], r->conn.syn);
+		set_stamp(&e->last[RX], r->conn.syn);
+	}
 	e->rx_min = e->rx_max = at_most_u16((rx->payload + rx->data_headers) / rx->data_packets);
+}
+
+/* Where a direction's payload begins; 0: not known yet. */
+static __always_inline __u32 first_byte(const struct direction *d)
+{
+	return d->known & KNOWN_ISN ? d->isn + 1 : d->known & KNOWN_SEQ ? d->data_high : 0;
 }
 
 /* Starts a record from its half-open entry, also over the record of the 5-tuple's last generation: counts go with it.
@@ -158,8 +174,8 @@ static __always_inline void fill_record(struct flow_record *r, const struct conn
 	__u32 skipped = sizeof(r->conn.lock);
 	__builtin_memcpy((char *)r + skipped, (const char *)half + skipped, sizeof(r->conn) - skipped);
 	__builtin_memset(&r->rtt, 0, sizeof(*r) - sizeof(r->conn));
-	r->ring[0].seq[RX] = half->dir[RX].known & KNOWN_ISN ? half->dir[RX].isn + 1 : 0;
-	r->ring[0].seq[TX] = half->dir[TX].known & KNOWN_ISN ? half->dir[TX].isn + 1 : 0;
+	r->ring[0].seq[RX] = first_byte(&half->dir[RX]);
+	r->ring[0].seq[TX] = first_byte(&half->dir[TX]);
 	r->conn.state = STATE_OPEN;
 	r->conn.origin = ORIGIN_HANDSHAKE;
 	take_syn_data(r);
@@ -190,14 +206,14 @@ static __always_inline int promote(struct __sk_buff *skb, struct conn *half, con
 	take_handshake_round_trip(r);
 	half->state = STATE_PROMOTED;
 	unlock(&r->conn.lock);
-	count_source_flow(p, half->dir[TX].flags & TCP_ACK);
+	count_source_flow(p, half->dir[RX].known & KNOWN_OPENER);
 	return reason;
 }
 
 /* A connection older than the program. */
 static __always_inline int midstream_segment(struct __sk_buff *skb, const struct packet *p, int dir)
 {
-	if (p->flags & TCP_RST || (!midstream_any && !has_socket(skb, p)))
+	if (!midstream_any && (p->flags & TCP_RST || !has_socket(skb, p)))
 		return NO_CONNECTION;
 	int reason = CONTENDED;
 	struct flow_record *r = take_record(p, &reason);

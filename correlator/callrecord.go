@@ -4,10 +4,10 @@ import "fivetuple/correlator/flow"
 
 // Identity is who a call was, as the gateway names it. It holds no memory of the request.
 type Identity struct {
-	Route     Route
-	Method    string   // as in the gateway's protocol: a constant
-	TraceID   [16]byte // of the header traceparent (W3C Trace Context); zero: none
-	Path      string   // "" unless paths are to be recorded; a hash, or the whole
+	Route   Route
+	Method  string   // as in the gateway's protocol: a constant
+	TraceID [16]byte // of the header traceparent (W3C Trace Context); zero: none
+	Path    string   // "" unless paths are to be recorded; a hash, or the whole
 }
 
 // Text is a short text without memory of its own; what does not fit is cut.

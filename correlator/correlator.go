@@ -59,9 +59,10 @@ type connection struct {
 	http2        bool
 	protocol     flow.Payload
 	group        group
-	closed       marks // where the last group ended
-	waits        bool  // it is in the queue
-	hadCall      bool  // closed is set
+	closed       marks  // where the last group ended
+	waits        bool   // it is in the queue
+	hadCall      bool   // closed is set
+	streams      uint64 // of HTTP/2: which of the last 64 numbers were seen, the highest in bit 0
 }
 
 // cursor says where the next call of a connection can begin.
@@ -170,6 +171,9 @@ func (conn *connection) is(r *flow.Record, call Call) bool {
 // first look at the call.
 func (c *Correlator) connection(s *shard, key flow.Key, r *flow.Record, call *Call) (conn *connection, isNew bool) {
 	conn, ok := s.conns.Get(key)
+	if ok && conn.http2 && conn.is(r, *call) {
+		return conn, conn.isNewStream(call.Requests)
+	}
 	if !ok || !conn.is(r, *call) || call.Requests < conn.requests {
 		again := ok && conn.flow == r.Conn.ID // the record has calls of an earlier count
 		if ok {
@@ -180,7 +184,7 @@ func (c *Correlator) connection(s *shard, key flow.Key, r *flow.Record, call *Ca
 		if d := &r.Conn.Dir[flow.RX]; d.Known&flow.KnownISN != 0 {
 			conn.before.next, conn.before.known = d.ISN+1, true
 		}
-		conn.requests = call.Requests
+		conn.requests, conn.streams = call.Requests, 1
 		s.conns.Add(key, conn)
 		return conn, true
 	}
@@ -191,6 +195,20 @@ func (c *Correlator) connection(s *shard, key flow.Key, r *flow.Record, call *Ca
 		return conn, true
 	}
 	return conn, false
+}
+
+// isNewStream says whether a call over HTTP/2, of which many are under way at once, is looked at for the first time. It
+// remembers the last 64 numbers; a call that is older is taken for one seen.
+func (conn *connection) isNewStream(number uint64) bool {
+	if number > conn.requests {
+		conn.streams = conn.streams<<(number-conn.requests) | 1
+		conn.requests = number
+		return true
+	}
+	bit := uint64(1) << (conn.requests - number)
+	isNew := bit != 0 && conn.streams&bit == 0
+	conn.streams |= bit
+	return isNew
 }
 
 // match applies the rules of the connection's protocol.

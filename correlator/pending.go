@@ -96,6 +96,9 @@ func (g *group) takeMoments(r *flow.Record, last uint32) {
 		g.at.LastResponse = max(g.at.LastResponse, e.Last[flow.TX].Time(near))
 	}
 	g.at.Acknowledged = 0
+	if g.seen[flow.TX].packets == g.start[flow.TX].packets {
+		return // there is no response: what was acknowledged is an earlier one
+	}
 	if rx := &r.Conn.Dir[flow.RX]; rx.Known&flow.KnownAck != 0 && int32(rx.AckHigh-g.seen[flow.TX].seq) >= 0 {
 		g.at.Acknowledged = max(rx.AckedTime(near), g.at.LastResponse)
 	}

@@ -9,6 +9,9 @@ func (c *Correlator) begin(s *shard, key flow.Key, conn *connection, r *flow.Rec
 	first, start := conn.firstExchange(r, &p.result, claimed), marks{}
 	if p.result.Match == MatchConnection {
 		start = conn.closed // from where the call before it ended, which is here
+		if !conn.hadCall && conn.before.unseen {
+			start = marksNow(r) // what came before may be in another runner's records
+		}
 		if g.open {
 			g.look(r, r.Exchange)
 			start = g.seen
@@ -39,7 +42,7 @@ func (c *Correlator) begin(s *shard, key flow.Key, conn *connection, r *flow.Rec
 // firstExchange returns the number of the first exchange that is counted for a call. What lies between it and the last one
 // claimed belongs to the call before, or to calls that met no plugin.
 func (conn *connection) firstExchange(r *flow.Record, res *Result, claimed uint32) uint32 {
-	if res.Match == MatchShared && conn.missed == 0 && res.Number > claimed && !conn.before.unseen {
+	if res.Match == MatchShared && !res.TLS && conn.missed == 0 && res.Number > claimed && !conn.before.unseen {
 		return max(claimed+1, r.Oldest())
 	}
 	return res.Number
@@ -64,7 +67,9 @@ func (c *Correlator) settle(s *shard, key flow.Key, conn *connection, r *flow.Re
 }
 
 // cut closes an open group whose end was not seen, with what is known of it.
-func (c *Correlator) cut(s *shard, key flow.Key, conn *connection) { c.close(s, key, conn, conn.group.first, true) }
+func (c *Correlator) cut(s *shard, key flow.Key, conn *connection) {
+	c.close(s, key, conn, conn.group.first, true)
+}
 
 func (c *Correlator) close(s *shard, key flow.Key, conn *connection, last uint32, cut bool) {
 	g := &conn.group

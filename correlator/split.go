@@ -72,7 +72,11 @@ func split(record *CallRecord) Split {
 	}
 	var s Split
 	s.Arriving = until(requestEnd)
-	s.Waiting = until(min(at.Plugin, max(at.FirstResponse, requestEnd)))
+	waited := at.Plugin
+	if at.FirstResponse != 0 {
+		waited = min(waited, at.FirstResponse)
+	}
+	s.Waiting = until(waited)
 	s.Serving = until(at.FirstResponse)
 	s.Leaving = until(max(at.LastResponse, min(at.LastRequest, at.LastResponse)))
 	s.Network = until(at.Acknowledged)

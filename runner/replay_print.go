@@ -34,8 +34,8 @@ func printRecords(w io.Writer, r *bpf.Replay, asJSON bool) error {
 		replayed
 	}
 	var all []entry
-	if err := r.Each(func(k flow.Key, record *flow.Record) {
-		all = append(all, entry{record.Conn.ID, k, newReplayed(k, record)})
+	if err := r.Each(func(g *bpf.Generation) {
+		all = append(all, entry{g.Record.Conn.ID, g.Key, newReplayed(g)})
 	}); err != nil {
 		return err
 	}

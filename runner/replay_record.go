@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 
+	"fivetuple/bpf"
 	"fivetuple/correlator/flow"
 )
 
@@ -22,6 +23,7 @@ type replayed struct {
 	RTT          replayedRTT     `json:"rtt"`
 	SYN          replayedSYN     `json:"syn"`
 	Exchanges    uint32          `json:"exchanges"`
+	Turns        replayedTurns   `json:"turns"`
 	FirstPayload replayedPayload `json:"first_payload"`
 }
 
@@ -60,7 +62,8 @@ type replayedPayload struct {
 	TX string `json:"tx"`
 }
 
-func newReplayed(k flow.Key, r *flow.Record) replayed {
+func newReplayed(g *bpf.Generation) replayed {
+	k, r := g.Key, &g.Record
 	c := &r.Conn
 	rx, tx := &c.Dir[flow.RX], &c.Dir[flow.TX]
 	out := replayed{
@@ -70,6 +73,7 @@ func newReplayed(k flow.Key, r *flow.Record) replayed {
 		Handshake:    replayedTimes{between(c.SYN, c.SYNACK), between(c.SYNACK, c.ACK)},
 		RTT:          replayedRTT{Min: r.RTT.MinUS, Smoothed: r.RTT.SmoothedUS8 / 8},
 		Exchanges:    r.Exchange,
+		Turns:        newReplayedTurns(g),
 		FirstPayload: replayedPayload{hex.EncodeToString(rx.First()), hex.EncodeToString(tx.First())},
 	}
 	if k.Proto == flow.UDP {
@@ -85,6 +89,30 @@ func newReplayed(k flow.Key, r *flow.Record) replayed {
 		}
 	}
 	return out
+}
+
+// replayedTurns are the directions of the first and the last payload: of those that brought payload above the highest.
+type replayedTurns struct {
+	First string `json:"first"` // "rx", "tx", or "": there was none
+	Last  string `json:"last"`
+}
+
+func newReplayedTurns(g *bpf.Generation) replayedTurns {
+	const rx, tx = "rx", "tx"
+	switch {
+	case g.Record.Exchange == 0 && !g.TXFirst:
+		return replayedTurns{}
+	case g.Record.Exchange == 0:
+		return replayedTurns{tx, tx}
+	}
+	turns := replayedTurns{rx, rx}
+	if g.TXFirst {
+		turns.First = tx
+	}
+	if g.Record.Answered != 0 {
+		turns.Last = tx
+	}
+	return turns
 }
 
 func newReplayedSide(d *flow.Direction) replayedSide {

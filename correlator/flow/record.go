@@ -142,7 +142,8 @@ type Exchange struct {
 
 // RoundTrip is the round-trip time to the peer: struct round_trip in bpf/record.h.
 type RoundTrip struct {
-	Sent        uint64
+	Sent        uint32
+	Newest      uint32
 	Seq         uint32
 	SmoothedUS8 uint32
 	VarUS4      uint32

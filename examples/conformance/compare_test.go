@@ -127,6 +127,31 @@ func TestGenerations(t *testing.T) {
 	}
 }
 
+// TestGenerationsOfOneRun: the oracle's run goes on where one generation ended with the peer's payload and the next begins
+// with it.
+func TestGenerationsOfOneRun(t *testing.T) {
+	generation := func(first, last string) reading {
+		return reading{exchanges: 2, turns: turns{first, last}}
+	}
+	for _, c := range []struct {
+		generations []reading
+		want        uint64
+	}{
+		{[]reading{generation("rx", "rx"), generation("rx", "tx")}, 3},
+		{[]reading{generation("rx", "tx"), generation("rx", "tx")}, 4},
+		{[]reading{generation("rx", "rx"), generation("tx", "tx")}, 4},
+		{[]reading{generation("rx", "rx"), {}, generation("rx", "rx"), generation("rx", "tx")}, 4},
+	} {
+		sum := c.generations[0]
+		for _, g := range c.generations[1:] {
+			sum = sum.plus(g)
+		}
+		if sum.exchanges != c.want {
+			t.Errorf("%+v: %d exchanges, want %d", c.generations, sum.exchanges, c.want)
+		}
+	}
+}
+
 func TestMissingFlow(t *testing.T) {
 	r := compared(t, oracleText, udpLine)
 	if got := r.found(); !slices.Equal(got, []string{"flow : no such flow, not there"}) {

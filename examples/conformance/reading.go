@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 )
@@ -24,8 +25,15 @@ type reading struct {
 	initiator   netip.AddrPort // the oracle's a, the replay's remote side
 	a, b        side           // from the initiator (rx), and to it (tx)
 	exchanges   uint64
+	turns       turns    // the replay's
 	synToSYNACK *float64 // microseconds; nil: one of the two was not seen
 	synackToACK *float64
+}
+
+// turns are the directions of the first and the last new payload, "rx" or "tx"; empty: there was none.
+type turns struct {
+	First string `json:"first"`
+	Last  string `json:"last"`
 }
 
 // side is what one direction did.
@@ -47,6 +55,12 @@ func (r reading) turned() reading {
 func (r reading) plus(later reading) reading {
 	r.a, r.b = r.a.plus(later.a), r.b.plus(later.b)
 	r.exchanges += later.exchanges
+	if r.turns.Last == "rx" && later.turns.First == "rx" { // to the oracle one run, and so one exchange
+		r.exchanges--
+	}
+	if later.turns.Last != "" {
+		r.turns.First, r.turns.Last = cmp.Or(r.turns.First, later.turns.First), later.turns.Last
+	}
 	if r.synToSYNACK == nil {
 		r.synToSYNACK = later.synToSYNACK
 	}

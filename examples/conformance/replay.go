@@ -45,6 +45,7 @@ type replayLine struct {
 		SYNACKToACK *float64 `json:"synack_to_ack_us"`
 	} `json:"handshake"`
 	Exchanges uint64 `json:"exchanges"`
+	Turns     turns  `json:"turns"`
 	First     struct {
 		RX string `json:"rx"`
 		TX string `json:"tx"`
@@ -137,6 +138,7 @@ func (l *replayLine) reading() reading {
 		pair: newPair(l.Proto, local, remote), initiator: remote,
 		a: l.RX.side(l.First.RX), b: l.TX.side(l.First.TX),
 		exchanges:   l.Exchanges,
+		turns:       l.Turns,
 		synToSYNACK: l.Handshake.SYNToSYNACK, synackToACK: l.Handshake.SYNACKToACK,
 	}
 }

@@ -101,9 +101,11 @@ func (c *call) runPhases() int {
 	if c.route == nil {
 		return http.StatusNotFound
 	}
+	c.delay(true)
 	if status := c.runPlugin(phasePreReq, c.route.pre); status != 0 {
 		return status
 	}
+	c.delay(false)
 	return c.runPlugin(phasePostReq, c.route.post)
 }
 

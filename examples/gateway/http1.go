@@ -38,10 +38,8 @@ const prefaceHead = "PRI * HTTP/2.0\r\n\r\n"
 
 func (g *Gateway) serveHTTP1(conn *connection, stream net.Conn) {
 	counted := &countingReader{from: stream}
-	c := &http1Conn{
-		gateway: g, conn: conn, stream: stream, counted: counted,
-		br: bufio.NewReaderSize(counted, maxHeadBytes), out: newHTTP1Writer(stream),
-	}
+	br := bufio.NewReaderSize(counted, maxHeadBytes)
+	c := &http1Conn{gateway: g, conn: conn, stream: stream, counted: counted, br: br, out: newHTTP1Writer(stream, br)}
 	defer func() { _ = stream.Close() }()
 	for c.serveRequest() {
 	}

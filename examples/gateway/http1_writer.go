@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // http1Writer writes the answers of an HTTP/1.x connection.
 type http1Writer struct {
 	conn net.Conn
-	keep bool // the connection lives on after this answer
+	from io.Reader // what the client sends
+	keep bool      // the connection lives on after this answer
 
 	head  bool // answer to HEAD: no body
 	minor int  // of the client's HTTP version
@@ -26,7 +28,9 @@ type http1Writer struct {
 
 var errShortBody = errors.New("body is shorter than declared")
 
-func newHTTP1Writer(conn net.Conn) *http1Writer { return &http1Writer{conn: conn} }
+func newHTTP1Writer(conn net.Conn, from io.Reader) *http1Writer {
+	return &http1Writer{conn: conn, from: from}
+}
 
 // begin prepares for the answer to r.
 func (w *http1Writer) begin(r *http.Request, keep bool, body *http1Body) {
@@ -69,6 +73,30 @@ func (w *http1Writer) answer(status int, headers headerList, body io.Reader, len
 		return fmt.Errorf("answer: %w", err)
 	}
 	return w.writeBody(out, body, framing, length)
+}
+
+// switchTo implements switcher. The connection ends with the other protocol.
+func (w *http1Writer) switchTo(headers headerList) (io.ReadWriter, error) {
+	w.mu.Lock()
+	w.keep, w.started = false, true
+	w.mu.Unlock()
+	out := bufio.NewWriter(w)
+	_, _ = fmt.Fprintf(out, "HTTP/1.1 %d %s\r\n", http.StatusSwitchingProtocols, http.StatusText(http.StatusSwitchingProtocols))
+	for _, h := range headers {
+		writeLine(out, h)
+	}
+	writeLine(out, header{"Connection", "upgrade"})
+	_, _ = out.WriteString("\r\n")
+	if err := out.Flush(); err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	if err := w.conn.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("answer: %w", err)
+	}
+	return struct {
+		io.Reader
+		io.Writer
+	}{w.from, w}, nil
 }
 
 type framing int

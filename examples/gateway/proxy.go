@@ -47,6 +47,10 @@ func (c *call) proxy(ctx context.Context, w answerer) (int, error) {
 	defer func() { _ = resp.Body.Close() }()
 	body := &watchedReader{from: resp.Body, timer: time.AfterFunc(upstreamTimeout, cancel)}
 	defer body.timer.Stop()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		body.timer.Stop()
+		return resp.StatusCode, c.tunnel(ctx, w, resp)
+	}
 	return resp.StatusCode, w.answer(resp.StatusCode, c.answerHeaders(resp.Header), body, resp.ContentLength)
 }
 
@@ -89,6 +93,9 @@ func (c *call) outgoing(ctx context.Context, address string) *http.Request {
 		if key != "Host" && key != "Content-Length" { // both are written from their fields
 			req.Header[key] = append(req.Header[key], h.value)
 		}
+	}
+	if protocol := c.upgradeTo(); protocol != "" {
+		req.Header["Upgrade"], req.Header["Connection"] = []string{protocol}, []string{"upgrade"}
 	}
 	if _, ok := req.Header["User-Agent"]; !ok {
 		req.Header["User-Agent"] = []string{""} // none, instead of Go's own

@@ -18,6 +18,9 @@ type route struct {
 	nodes   *balancer
 	pre     *pluginOptions // ext-plugin-pre-req; nil: not on this route
 	post    *pluginOptions // ext-plugin-post-req
+	delay   delayOptions   // fault-injection
+
+	websocket bool // a change to WebSocket is passed on
 }
 
 // pluginOptions is the configuration of an ext-plugin on a route.
@@ -42,6 +45,8 @@ type (
 		Methods  []text         `yaml:"methods"`
 		Upstream *upstreamEntry `yaml:"upstream"`
 		Plugins  pluginsEntry   `yaml:"plugins"`
+
+		EnableWebSocket bool `yaml:"enable_websocket"`
 	}
 	upstreamEntry struct {
 		Type  text        `yaml:"type"`
@@ -50,6 +55,8 @@ type (
 	pluginsEntry struct {
 		Pre  *pluginEntry `yaml:"ext-plugin-pre-req"`
 		Post *pluginEntry `yaml:"ext-plugin-post-req"`
+
+		FaultInjection *faultInjectionEntry `yaml:"fault-injection"`
 	}
 	pluginEntry struct {
 		Conf             []confEntry `yaml:"conf"`
@@ -93,7 +100,7 @@ func loadRoutes(name string, content []byte) ([]*route, error) {
 var routeID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 func loadRoute(f *yamlFile, path string, e routeEntry) (*route, error) {
-	r := &route{id: string(e.ID)}
+	r := &route{id: string(e.ID), delay: loadDelay(e.Plugins.FaultInjection), websocket: e.EnableWebSocket}
 	if !routeID.MatchString(r.id) {
 		return nil, f.wrong(path+".id", fmt.Sprintf("%q is no route id: 1 to 64 of A-Z a-z 0-9 _ . -", r.id))
 	}

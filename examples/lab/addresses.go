@@ -16,12 +16,14 @@ const (
 )
 
 // The interfaces of the lab: the client's only one, the gateway's toward the client and toward the upstream,
-// and the upstream's only one.
+// the upstream's only one, and those of the middle namespace toward the client and toward the gateway.
 const (
 	ClientInterface       = "client0"
 	GatewayFrontInterface = "front0"
 	GatewayBackInterface  = "back0"
 	UpstreamInterface     = "upstream0"
+	MiddleClientInterface = "left0"
+	MiddleFrontInterface  = "right0"
 )
 
 const (
@@ -34,18 +36,30 @@ type end struct {
 	in        *Namespace
 	name      string
 	addresses []string // CIDR
+	offloads  offloads
 }
 
 // pairs returns what joins the lab's namespaces.
-func (l *Lab) pairs() [][2]end {
+func (l *Lab) pairs(options Options) [][2]end {
+	whole := offloads{tso: options.Offloads, gso: options.Offloads, gro: options.Offloads}
+	client := end{l.Client, ClientInterface, []string{ClientIPv4 + prefixIPv4, ClientIPv6 + prefixIPv6}, whole}
+	front := end{
+		l.Gateway, GatewayFrontInterface,
+		[]string{GatewayFrontIPv4 + prefixIPv4, GatewayFrontIPv6 + prefixIPv6},
+		whole,
+	}
+	behind := [2]end{
+		{l.Gateway, GatewayBackInterface, []string{GatewayBackIPv4 + prefixIPv4, GatewayBackIPv6 + prefixIPv6}, whole},
+		{l.Upstream, UpstreamInterface, []string{UpstreamIPv4 + prefixIPv4, UpstreamIPv6 + prefixIPv6}, whole},
+	}
+	if !options.Middle {
+		return [][2]end{{client, front}, behind}
+	}
+	// Without TSO the kernel cuts merged packets behind TC, so that the middle sees each packet of the wire.
+	client.offloads.tso, front.offloads.tso = false, false
 	return [][2]end{
-		{
-			{l.Client, ClientInterface, []string{ClientIPv4 + prefixIPv4, ClientIPv6 + prefixIPv6}},
-			{l.Gateway, GatewayFrontInterface, []string{GatewayFrontIPv4 + prefixIPv4, GatewayFrontIPv6 + prefixIPv6}},
-		},
-		{
-			{l.Gateway, GatewayBackInterface, []string{GatewayBackIPv4 + prefixIPv4, GatewayBackIPv6 + prefixIPv6}},
-			{l.Upstream, UpstreamInterface, []string{UpstreamIPv4 + prefixIPv4, UpstreamIPv6 + prefixIPv6}},
-		},
+		{client, {l.Middle, MiddleClientInterface, nil, offloads{}}},
+		{{l.Middle, MiddleFrontInterface, nil, offloads{}}, front},
+		behind,
 	}
 }

@@ -70,7 +70,8 @@ func (n *Namespace) openCapture(ifname string, options CaptureOptions) (*Capture
 	var socket *os.File
 	var offset int64
 	err := n.Do(func() (err error) {
-		if socket, err = openPacketSocket(ifname, keep); err != nil {
+		socket, err = openPacketSocket(ifname, func(fd int) error { return setCaptureOptions(fd, keep) })
+		if err != nil {
 			return err
 		}
 		if offset, err = wallOffset(); err != nil {

@@ -12,6 +12,8 @@
 //   - the network: lab.go, addresses.go, namespace.go, links.go, offload.go, onecpu.go,
 //     missing.go
 //   - things inside a namespace: socket.go, process.go
+//   - a bad road between client and gateway (Options.Middle, Forward): impairment.go, fate.go, delayqueue.go, lane.go,
+//     forwarder.go
 //   - the capture: capture.go, packetsocket.go, receive.go, clock.go, stampkeeper.go, prequeue.go
 //   - the file anybody can check: pcap.go, gsosplit.go
 //   - the oracle: packet.go, decode.go, segment.go, oracle.go, sequence.go, exchange.go, figures.go,

@@ -13,6 +13,9 @@ type Options struct {
 	// Offloads leaves merged packets (TSO, GSO, GRO) on, as a host has them. Off, every packet is one
 	// segment, for the capture as for a program on TC. Checksum offload stays on either way.
 	Offloads bool
+	// Middle puts a namespace between client and gateway, with an interface toward each. Nothing passes until a
+	// Forwarder joins the two. TSO is off then, also with Offloads.
+	Middle bool
 	// MTU of all interfaces in bytes: 1280 (the least IPv6 allows) to 65535; 0 is 1500.
 	MTU int
 }
@@ -37,6 +40,8 @@ func (o Options) withDefaults() (Options, error) {
 type Lab struct {
 	Client, Gateway, Upstream *Namespace
 
+	Middle *Namespace // between client and gateway; nil without Options.Middle
+
 	stamps *stampLease
 	keeper *stampKeeper
 	closed bool
@@ -60,10 +65,7 @@ func (l *Lab) build(ctx context.Context, options Options) (err error) {
 	if l.stamps, err = leaseStamps(prequeueSysctl, prequeueLock); err != nil {
 		return err
 	}
-	for _, n := range []struct {
-		at   **Namespace
-		name string
-	}{{&l.Client, "client"}, {&l.Gateway, "gateway"}, {&l.Upstream, "upstream"}} {
+	for _, n := range l.wanted(options) {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("build lab: %w", err)
 		}
@@ -78,17 +80,32 @@ func (l *Lab) build(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, pair := range l.pairs() {
-		if err := join(pair, options); err != nil {
+	pairs := l.pairs(options)
+	for _, pair := range pairs {
+		if err := join(pair, options.MTU); err != nil {
 			return err
 		}
 	}
-	for _, pair := range l.pairs() {
+	for _, pair := range pairs {
 		if err := errors.Join(pair[0].awaitUp(ctx), pair[1].awaitUp(ctx)); err != nil {
 			return err
 		}
 	}
 	return l.keeper.await(ctx)
+}
+
+// wantedNamespace is a namespace to be made.
+type wantedNamespace struct {
+	at   **Namespace
+	name string
+}
+
+func (l *Lab) wanted(options Options) []wantedNamespace {
+	wanted := []wantedNamespace{{&l.Client, "client"}, {&l.Gateway, "gateway"}, {&l.Upstream, "upstream"}}
+	if options.Middle {
+		wanted = append(wanted, wantedNamespace{&l.Middle, "middle"})
+	}
+	return wanted
 }
 
 // Close stops captures that still run, kills processes that were started inside and still run (their exec.Cmd
@@ -102,7 +119,7 @@ func (l *Lab) Close() error {
 	l.closed = true
 	var errs []error
 	var built []*Namespace
-	for _, n := range []*Namespace{l.Client, l.Gateway, l.Upstream} {
+	for _, n := range []*Namespace{l.Client, l.Middle, l.Gateway, l.Upstream} {
 		if n != nil {
 			built = append(built, n)
 			errs = append(errs, n.quiet())

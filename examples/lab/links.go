@@ -13,10 +13,10 @@ import (
 )
 
 // join makes a veth pair between two namespaces, with addresses, and sets it up.
-func join(pair [2]end, options Options) error {
+func join(pair [2]end, mtu int) error {
 	left, right := pair[0], pair[1]
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU = left.name, options.MTU
+	attrs.Name, attrs.MTU = left.name, mtu
 	// One queue each way: with one for each CPU a connection's packets may overtake each other.
 	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1
 	err := left.in.Do(func() error {
@@ -31,7 +31,7 @@ func join(pair [2]end, options Options) error {
 		return fmt.Errorf("make veth pair %s--%s: %w", left.name, right.name, err)
 	}
 	for _, e := range pair {
-		if err := e.in.Do(func() error { return e.configure(options.Offloads) }); err != nil {
+		if err := e.in.Do(e.configure); err != nil {
 			return fmt.Errorf("configure %s: %w", e.name, err)
 		}
 	}
@@ -39,12 +39,12 @@ func join(pair [2]end, options Options) error {
 }
 
 // configure runs inside the end's namespace.
-func (e end) configure(offloads bool) error {
+func (e end) configure() error {
 	link, err := netlink.LinkByName(e.name)
 	if err != nil {
 		return err
 	}
-	if err := setOffloads(link, offloads); err != nil {
+	if err := setOffloads(link, e.offloads); err != nil {
 		return err
 	}
 	for _, text := range e.addresses {

@@ -16,22 +16,27 @@ const (
 	ethtoolGetGSO = 0x23
 )
 
+// offloads says which packets are merged on an interface: sent ones that the card would cut, sent ones that the kernel
+// cuts behind TC, and received ones.
+type offloads struct{ tso, gso, gro bool }
+
 // setOffloads switches TSO (both families), GSO and GRO of an interface of the calling thread's namespace.
-func setOffloads(link netlink.Link, on bool) error {
+func setOffloads(link netlink.Link, o offloads) error {
 	name := link.Attrs().Name
 	for _, f := range []struct {
 		name     string
 		get, set uint32
+		on       bool
 	}{
-		{"TSO", ethtoolGetTSO, unix.ETHTOOL_STSO},
-		{"GSO", ethtoolGetGSO, unix.ETHTOOL_SGSO},
-		{"GRO", unix.ETHTOOL_GGRO, unix.ETHTOOL_SGRO},
+		{"TSO", ethtoolGetTSO, unix.ETHTOOL_STSO, o.tso},
+		{"GSO", ethtoolGetGSO, unix.ETHTOOL_SGSO, o.gso},
+		{"GRO", unix.ETHTOOL_GGRO, unix.ETHTOOL_SGRO, o.gro},
 	} {
-		if err := setFeature(name, f.get, f.set, on); err != nil {
+		if err := setFeature(name, f.get, f.set, f.on); err != nil {
 			return fmt.Errorf("set %s of %s: %w", f.name, name, err)
 		}
 	}
-	if on {
+	if o.gso {
 		return nil
 	}
 	// TCP merges whatever the interface says, and the kernel cuts again behind TC: only this limit stops it

@@ -24,9 +24,8 @@ const (
 )
 
 // openPacketSocket returns a packet socket on an interface of the calling thread's namespace that is bound
-// last: no packet from before its options, or from another interface, is ever in it. It keeps keep bytes of
-// each frame.
-func openPacketSocket(name string, keep uint32) (*os.File, error) {
+// last: no packet from before its options, or from another interface, is ever in it.
+func openPacketSocket(name string, setOptions func(fd int) error) (*os.File, error) {
 	device, err := net.InterfaceByName(name)
 	if err != nil {
 		return nil, err
@@ -36,7 +35,7 @@ func openPacketSocket(name string, keep uint32) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
-	err = setPacketOptions(fd, keep)
+	err = setOptions(fd)
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: device.Index})
 	}
@@ -46,18 +45,31 @@ func openPacketSocket(name string, keep uint32) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "packet socket on "+name), nil
 }
 
-func setPacketOptions(fd int, keep uint32) error {
-	for _, o := range []struct {
-		name                 string
-		level, option, value int
-	}{
-		{"PACKET_VNET_HDR", unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1},
-		{"PACKET_AUXDATA", unix.SOL_PACKET, unix.PACKET_AUXDATA, 1},
-		{"SO_RCVBUFFORCE", unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, captureQueue},
-	} {
+// socketOption is an option whose value is a number.
+type socketOption struct {
+	name                 string
+	level, option, value int
+}
+
+func setSocketOptions(fd int, options ...socketOption) error {
+	for _, o := range options {
 		if err := unix.SetsockoptInt(fd, o.level, o.option, o.value); err != nil {
 			return fmt.Errorf("set %s: %w", o.name, err)
 		}
+	}
+	return nil
+}
+
+// setCaptureOptions makes a packet socket one of a capture. It keeps keep bytes of each frame.
+func setCaptureOptions(fd int, keep uint32) error {
+	err := setSocketOptions(
+		fd,
+		socketOption{"PACKET_VNET_HDR", unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1},
+		socketOption{"PACKET_AUXDATA", unix.SOL_PACKET, unix.PACKET_AUXDATA, 1},
+		socketOption{"SO_RCVBUFFORCE", unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, captureQueue},
+	)
+	if err != nil {
+		return err
 	}
 	if err := askForStamps(fd); err != nil {
 		return err

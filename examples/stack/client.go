@@ -38,6 +38,9 @@ func NewClient(conn net.Conn) *Client { return &Client{conn: conn, in: bufio.New
 // Close closes the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
+// Conn returns the connection, for who speaks another protocol on it.
+func (c *Client) Conn() net.Conn { return c.conn }
+
 // Addr returns the client's end of the connection.
 func (c *Client) Addr() netip.AddrPort {
 	a := c.conn.LocalAddr().(*net.TCPAddr).AddrPort()
@@ -132,6 +135,21 @@ func (c *Client) Receive(method string) (Answer, error) {
 	}
 	return a, nil
 }
+
+// ReceiveHead reads the head of an answer that another protocol follows, and returns its status.
+func (c *Client) ReceiveHead() (status int, err error) {
+	if err := c.conn.SetDeadline(time.Now().Add(callWait)); err != nil {
+		return 0, err
+	}
+	res, err := http.ReadResponse(c.in, &http.Request{Method: http.MethodGet})
+	if err != nil {
+		return 0, fmt.Errorf("read response: %w", err)
+	}
+	return res.StatusCode, nil
+}
+
+// Read implements io.Reader: what follows the head of an answer.
+func (c *Client) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 // Do sends a request in one write and reads its answer.
 func (c *Client) Do(request []byte) (Answer, error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -65,8 +66,11 @@ func (s *Stack) gatewayConfig() ([]byte, error) {
 	return yaml.Marshal(config)
 }
 
+// SlowGateway is the pause of the route /slow/* before its plugin runs.
+const SlowGateway = 300 * time.Millisecond
+
 // routes returns the gateway's routes: with the plugin, with it in the other format, wrongly configured, with a plugin
-// that only the benchmarks have, and without.
+// that only the benchmarks have, and without; with the plugin in both phases, behind a slow plugin, and for WebSocket.
 func routes() []byte {
 	upstream := net.JoinHostPort(lab.UpstreamIPv4, strconv.Itoa(upstreamPort))
 	return fmt.Appendf(nil, `routes:
@@ -103,6 +107,28 @@ func routes() []byte {
   - id: plain
     uri: /plain/*
     upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: both
+    uri: /both/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{}'}]
+      ext-plugin-post-req:
+        conf: [{name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: slow
+    uri: /slow/*
+    plugins:
+      fault-injection: {_meta: {priority: 12001}, delay: {duration: %[2]g}}
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: websocket
+    uri: /websocket/*
+    enable_websocket: true
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
 #END
-`, upstream)
+`, upstream, SlowGateway.Seconds())
 }
