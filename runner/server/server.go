@@ -41,7 +41,7 @@ type Options struct {
 	Now func() time.Time
 	// Stats is what the server counts in; nil: counters of its own.
 	Stats *Stats
-	Log zerolog.Logger
+	Log   zerolog.Logger
 }
 
 // Stats are what a server counts, since it was made.
