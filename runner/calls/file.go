@@ -76,11 +76,11 @@ func (f *file) prepare(room int64) error {
 		if err := f.Rotate(); err != nil {
 			return err
 		}
-		_ = f.Logger.Close() // it has nothing in it yet; the next write opens it for appending
+		_ = f.Close() // it has nothing in it yet; the next write opens it for appending
 		info, err = f.stat()
 	}
 	if errors.Is(err, fs.ErrNotExist) { // somebody has deleted it
-		_ = f.Logger.Close()
+		_ = f.Close()
 		if err := f.create(); err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (f *file) prepare(room int64) error {
 	}
 	if err == nil && info.Ino != f.inode {
 		f.inode = info.Ino
-		_ = f.Logger.Close() // of the file that was the current one
+		_ = f.Close() // of the file that was the current one
 	}
 	return err
 }

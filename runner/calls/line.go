@@ -114,8 +114,11 @@ func writeTimes(e *zerolog.Event, r *correlator.CallRecord) {
 			name string
 			at   uint64
 		}{
-			{"at_last_request_us", r.At.LastRequest}, {"at_plugin_us", r.At.Plugin}, {"at_first_response_us", r.At.FirstResponse},
-			{"at_last_response_us", r.At.LastResponse}, {"at_acknowledged_us", r.At.Acknowledged},
+			{"at_last_request_us", r.At.LastRequest},
+			{"at_plugin_us", r.At.Plugin},
+			{"at_first_response_us", r.At.FirstResponse},
+			{"at_last_response_us", r.At.LastResponse},
+			{"at_acknowledged_us", r.At.Acknowledged},
 		} {
 			if f.at != 0 {
 				e.Float64(f.name, float64(int64(f.at-start))/nsPerUS)
@@ -130,8 +133,12 @@ func writeTimes(e *zerolog.Event, r *correlator.CallRecord) {
 		name string
 		ns   uint64
 	}{
-		{"total_us", s.Total}, {"network_us", s.Network}, {"arriving_us", s.Arriving}, {"waiting_us", s.Waiting},
-		{"serving_us", s.Serving}, {"leaving_us", s.Leaving},
+		{"total_us", s.Total},
+		{"network_us", s.Network},
+		{"arriving_us", s.Arriving},
+		{"waiting_us", s.Waiting},
+		{"serving_us", s.Serving},
+		{"leaving_us", s.Leaving},
 	} {
 		e.Float64(f.name, float64(f.ns)/nsPerUS)
 	}

@@ -19,6 +19,7 @@ import (
 func start() time.Time { return time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) }
 
 func options(t *testing.T) Options {
+	t.Helper()
 	return Options{
 		File: filepath.Join(t.TempDir(), "deep", "calls.jsonl"), Sample: 1, Queue: 1024, Path: PathOff, IPv4Prefix: 32, IPv6Prefix: 128,
 		RotateBytes: 1 << 20, RotateKeep: 100, RotateDays: 1,

@@ -31,7 +31,7 @@ func TestHistograms(t *testing.T) {
 	w := newWhole(t, 10)
 	w.calls.Take(exchange("orders"))
 	w.calls.Take(exchange("orders"))
-	text := scrape(t, w.Registry, "")
+	text := scrape(t, w.Registry)
 	const labels = `consumer="jack",route="orders",service="shop"`
 	for _, want := range []string{
 		`fivetuple_call_duration_seconds_sum{consumer="jack",route="orders",service="shop"} 0.068`,
@@ -64,7 +64,7 @@ func TestHistograms(t *testing.T) {
 // TestOnlyWholeCallsAreMeasured: what is not one call's alone is counted, and in no histogram.
 func TestOnlyWholeCallsAreMeasured(t *testing.T) {
 	w := newWhole(t, 10)
-	for m := correlator.MatchNone; m < correlator.MatchExchange; m++ {
+	for m := range correlator.MatchExchange {
 		r := exchange("orders")
 		r.Match = m
 		w.calls.Take(r)
@@ -75,7 +75,7 @@ func TestOnlyWholeCallsAreMeasured(t *testing.T) {
 	timeless := exchange("orders")
 	timeless.Split, timeless.RTT = correlator.Split{}, correlator.RTT{}
 	w.calls.Take(timeless)
-	text := scrape(t, w.Registry, "")
+	text := scrape(t, w.Registry)
 	for _, want := range []string{
 		`fivetuple_calls_total{consumer="jack",match="none",route="orders",service="shop"} 1`,
 		`fivetuple_calls_total{consumer="jack",match="shared",route="orders",service="shop"} 1`,
@@ -105,7 +105,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	if n := count(t, w, "fivetuple_call_duration_seconds"); n != bound+1 {
 		t.Errorf("%d histograms, want %d", n, bound+1)
 	}
-	text := scrape(t, w.Registry, "")
+	text := scrape(t, w.Registry)
 	for _, want := range []string{
 		fmt.Sprintf(`fivetuple_call_duration_seconds_count{consumer="_other",route="_other",service="_other"} %d`, 2*(routes-bound)),
 		`fivetuple_call_duration_seconds_count{consumer="jack",route="route-49",service="shop"} 2`,
@@ -128,7 +128,7 @@ func TestStrangeLabels(t *testing.T) {
 	r.Route.Consumer = strings.Repeat("ä", 1000)
 	w.calls.Take(r)
 	w.calls.Take(&correlator.CallRecord{Match: correlator.MatchExchange})
-	text := scrape(t, w.Registry, "")
+	text := scrape(t, w.Registry)
 	if want := `fivetuple_calls_cut_total{consumer="` + strings.Repeat("ä", maxLabel/2) + `",route="?\n\"}",service="shop"} 0`; !strings.Contains(text, want) {
 		t.Errorf("missing: %s", want)
 	}
@@ -139,7 +139,7 @@ func TestNoAddressIsALabel(t *testing.T) {
 	w := newWhole(t, 10)
 	r := exchange("orders")
 	w.calls.Take(r)
-	text := scrape(t, w.Registry, "")
+	text := scrape(t, w.Registry)
 	for _, private := range []string{"192.0.2", "50000", "198.51.100", "9080", "secret", r.FlowID} {
 		if strings.Contains(text, private) {
 			t.Errorf("%s is in the metrics", private)

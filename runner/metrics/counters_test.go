@@ -39,7 +39,7 @@ func TestEveryCounterIsExported(t *testing.T) {
 	for i, counters := range []any{&w.stats, &w.counters, &w.cor, &w.log} {
 		want = append(want, fill(counters, uint64(i+1)*1000)...)
 	}
-	text := scrape(t, w.Registry, "")
+	text := scrape(t, w.Registry)
 	for _, value := range want {
 		if n := strings.Count(text, fmt.Sprintf(" %d\n", value)); n != 1 {
 			t.Errorf("the value %d is in %d lines", value, n)
@@ -76,7 +76,7 @@ func TestLookups(t *testing.T) {
 			}
 		}
 	}
-	text := scrape(t, w.Registry, "")
+	text := scrape(t, w.Registry)
 	for i, result := range []string{"found", "not-found", "no-table", "layout", "stale", "busy", "failed"} {
 		if want := fmt.Sprintf("\nfivetuple_lookups_total{result=%q} %d\n", result, i+1); !strings.Contains(text, want) {
 			t.Errorf("missing: %s", want)
@@ -97,7 +97,7 @@ func TestTables(t *testing.T) {
 	w.tables.Tables[flow.TableHoles] = flow.TableCounts{Inserted: 6, Refused: 7, Removed: 8}
 	w.tables.Reasons[flow.TX][bpf.TableFull] = 9
 	w.tables.Reasons[flow.RX][bpf.IPLaterFragment] = 10
-	text := scrape(t, w.Registry, "")
+	text := scrape(t, w.Registry)
 	for _, want := range []string{
 		"fivetuple_tables_readable 1", "fivetuple_agent_heartbeat_age_seconds 1.5",
 		`fivetuple_table_evicted_total{table="udp"} 3`, `fivetuple_table_entries{table="flows"} 4`,
@@ -112,7 +112,7 @@ func TestTables(t *testing.T) {
 		}
 	}
 	w.err = flow.ErrNoTable
-	text = scrape(t, w.Registry, "")
+	text = scrape(t, w.Registry)
 	if !strings.Contains(text, "\nfivetuple_tables_readable 0\n") || strings.Contains(text, "fivetuple_table_") || strings.Contains(text, "fivetuple_packets") {
 		t.Error("without tables something is said of them")
 	}

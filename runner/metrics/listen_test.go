@@ -16,11 +16,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// scrape returns what /metrics says to somebody who accepts a format.
-func scrape(t *testing.T, registry *prometheus.Registry, accept string) string {
+// scrape returns what /metrics says in the plain format.
+func scrape(t *testing.T, registry *prometheus.Registry) string {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
-	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
 	Handler(registry).ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
