@@ -23,6 +23,7 @@ static __always_inline __u32 data_bytes(const struct packet *p)
 struct news {
 	__u8 payload;       /* payload above the highest */
 	__u8 retransmitted; /* a sequence below the highest */
+	__u8 quarter;       /* the highest has passed a quarter of the sequence space */
 	__u8 advanced;      /* a sequence above the highest */
 	__u32 data_start;   /* the highest payload sequence before it, which is where the new payload starts */
 };
@@ -65,10 +66,8 @@ static __always_inline void take_sequence(struct __sk_buff *skb, struct directio
 	int ahead = before(d->seq_high, end);
 	if (ahead) {
 		news->advanced = 1;
-		__u32 quarter = (d->seq_high ^ end) & ~(FARTHEST_HOLE - 1);
+		news->quarter = !!((d->seq_high ^ end) & ~(FARTHEST_HOLE - 1));
 		d->seq_high = end;
-		if (quarter && d->holes)
-			drop_far_holes(d, &p->key, dir);
 	}
 	if (p->payload && before(d->data_high, data_end(p))) {
 		news->payload = ahead; /* not behind a FIN that came early */
@@ -189,6 +188,31 @@ static __always_inline void take_handshake(struct conn *c, const struct packet *
 		c->ack = p->now;
 }
 
+/* Counts a segment of the peer's that says nothing but that its window is wider (RFC 9293, 3.8.6.2.2). */
+static __always_inline void take_window(struct conn *c, const struct packet *p)
+{
+	const struct direction *rx = &c->dir[RX];
+	if (p->flags & (TCP_SYN | TCP_FIN | TCP_RST))
+		return;
+	if (!p->payload && rx->known & KNOWN_ACK && p->ack == rx->ack_high && p->window > c->rx_window &&
+	    c->window_updates < 0xffff)
+		c->window_updates++;
+	c->rx_window = p->window;
+}
+
+static __always_inline void take_ack(struct conn *c, const struct packet *p, int dir)
+{
+	struct direction *d = &c->dir[dir];
+	if (!(p->flags & TCP_ACK) || p->flags & TCP_RST)
+		return;
+	if (d->known & KNOWN_ACK && !before(d->ack_high, p->ack))
+		return;
+	if (!(d->known & KNOWN_ACK) || before(d->ack_high, c->dir[!dir].data_high))
+		d->acked = p->now >> ACKED_SHIFT;
+	d->ack_high = p->ack;
+	d->known |= KNOWN_ACK;
+}
+
 /* TRACKED: the connection is in the flow table. */
 static __always_inline void count_segment(struct __sk_buff *skb, struct conn *c, const struct packet *p, int dir,
 					  int tracked, struct news *news)
@@ -202,12 +226,9 @@ static __always_inline void count_segment(struct __sk_buff *skb, struct conn *c,
 	if (news->payload && c->state == STATE_CLOSED && d->flags & TCP_RST)
 		c->state = STATE_OPEN;
 	d->flags |= p->flags;
-	if (p->flags & TCP_ACK && !(p->flags & TCP_RST) && (!(d->known & KNOWN_ACK) || before(d->ack_high, p->ack))) {
-		if (!(d->known & KNOWN_ACK) || before(d->ack_high, c->dir[!dir].data_high))
-			d->acked = p->now >> ACKED_SHIFT;
-		d->ack_high = p->ack;
-		d->known |= KNOWN_ACK;
-	}
+	if (dir == RX)
+		take_window(c, p);
+	take_ack(c, p, dir);
 	if (!p->window && !(p->flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 		d->zero_window += p->segments;
 	if (c->state == STATE_OPEN && (p->flags & TCP_RST || (p->flags & TCP_FIN && c->dir[!dir].flags & TCP_FIN)))

@@ -14,19 +14,20 @@ import (
 )
 
 type fivetupleConn struct {
-	_      structs.HostLayout
-	Lock   uint32
-	Tag    uint32
-	State  uint8
-	Origin uint8
-	Moved  uint16
-	Pad    uint32
-	Id     uint64
-	Last   uint64
-	Syn    uint64
-	SynAck uint64
-	Ack    uint64
-	Dir    [2]struct {
+	_             structs.HostLayout
+	Lock          uint32
+	Tag           uint32
+	State         uint8
+	Origin        uint8
+	Moved         uint16
+	RxWindow      uint16
+	WindowUpdates uint16
+	Id            uint64
+	Last          uint64
+	Syn           uint64
+	SynAck        uint64
+	Ack           uint64
+	Dir           [2]struct {
 		_              structs.HostLayout
 		Packets        uint64
 		Bytes          uint64

@@ -5,5 +5,5 @@ package bpf
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel -cflags "-mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror" fivetuple fivetuple.bpf.c -- -I/usr/include/x86_64-linux-gnu
 
 // The benchmarks' object: the program with a reference beside it.
-//go:generate clang-19 -target bpfel -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -ffile-prefix-map=.= -I/usr/include/x86_64-linux-gnu -c testdata/bench.bpf.c -o testdata/bench.o
+//go:generate clang-19 -target bpfel -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -fdebug-compilation-dir=. -I/usr/include/x86_64-linux-gnu -c testdata/bench.bpf.c -o testdata/bench.o
 //go:generate llvm-strip-19 -g testdata/bench.o

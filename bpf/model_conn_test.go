@@ -67,7 +67,17 @@ func (c *modelConn) segment(p *wirePacket) (n news) {
 		c.State = flow.StateOpen // who has sent a RST sends nothing new
 	}
 	d.Flags |= p.flags
+	if p.dir == flow.RX && p.flags&(syn|fin|rst) == 0 {
+		opens := p.payload == 0 && c.knows(p.dir, flow.KnownAck) && p.ack == d.AckHigh && p.window > c.RXWindow
+		if opens && c.WindowUpdates < 0xffff {
+			c.WindowUpdates++
+		}
+		c.RXWindow = p.window
+	}
 	if p.has(ack) && !p.has(rst) && (!c.knows(p.dir, flow.KnownAck) || below(d.AckHigh, p.ack)) {
+		if !c.knows(p.dir, flow.KnownAck) || below(d.AckHigh, other.DataHigh) {
+			d.Acked = uint32(p.now >> 10)
+		}
 		d.AckHigh = p.ack
 		d.Known |= flow.KnownAck
 	}

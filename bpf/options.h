@@ -47,6 +47,12 @@ static __always_inline __u32 add_facts(__u32 facts, const struct option *o)
 	return facts;
 }
 
+/* 1 if the option's value, of one or two bytes, is part of what it says. */
+static __always_inline int has_value(const struct option *o)
+{
+	return (o->kind == OPTION_MSS && o->length == 4) || (o->kind == OPTION_WSCALE && o->length == 3);
+}
+
 struct option_walk {
 	struct __sk_buff *skb;
 	__u32 offset; /* of the next option */
@@ -65,7 +71,7 @@ static long walk_option(__u32 round, struct option_walk *w)
 	}
 	if (load(w->skb, w->offset, &o, 2) || o.length < 2 || w->offset + o.length > w->end)
 		return STOP;
-	if (o.length > 2 && load(w->skb, w->offset, &o, o.length == 3 ? 3 : 4))
+	if (has_value(&o) && load(w->skb, w->offset, &o, o.length))
 		return STOP;
 	w->facts = add_facts(w->facts, &o);
 	w->offset += o.length;

@@ -111,6 +111,7 @@ func TestHandshakeAccepted(t *testing.T) {
 				Conn: flow.Conn{
 					State: flow.StateOpen, Origin: flow.OriginHandshake, ID: clockAt(0), Last: clockAt(1100),
 					SYN: clockAt(0), SYNACK: clockAt(100), ACK: clockAt(1100), Dir: handshakeDirections(),
+					RXWindow: 1000,
 				},
 				RTT:  flow.RoundTrip{SmoothedUS8: 8000, VarUS4: 2000, MinUS: 1000},
 				Ring: [flow.Exchanges]flow.Exchange{{Seq: [2]uint32{peerISN + 1, hostISN + 1}}},
@@ -431,7 +432,7 @@ func TestMidstreamAny(t *testing.T) {
 	c.at(50).rx(RecordedFlow, request)
 	payload := uint64(len(request.payload))
 	want := flow.Record{
-		Conn:     flow.Conn{State: flow.StateOpen, Origin: flow.OriginMidstream, ID: clockAt(50), Last: clockAt(50)},
+		Conn:     flow.Conn{State: flow.StateOpen, Origin: flow.OriginMidstream, ID: clockAt(50), Last: clockAt(50), RXWindow: 1000},
 		Exchange: 1, // and nothing of the side that was not seen
 	}
 	want.Conn.Dir[flow.RX] = flow.Direction{

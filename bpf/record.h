@@ -79,12 +79,14 @@ enum {
 
 /* A connection or UDP flow: all that is known of one before its first exchange. Half-open connections are just this. */
 struct conn {
-	__u32 lock;  /* even: whole; odd: being written */
-	__u32 tag;   /* hash of the 5-tuple: the entry is still its own, and not removed and used again */
-	__u8 state;  /* STATE_* */
-	__u8 origin; /* ORIGIN_* */
-	__u16 moved; /* times that a direction changed its interface */
-	__u32 pad;
+	__u32 lock;           /* even: whole; odd: being written */
+	__u32 tag;            /* hash of the 5-tuple: the entry is still its own, and not removed and used again */
+	__u8 state;           /* STATE_* */
+	__u8 origin;          /* ORIGIN_* */
+	__u16 moved;          /* times that a direction changed its interface */
+	__u16 rx_window;      /* field of the last rx segment, not scaled */
+	__u16 window_updates; /* rx segments that only opened the window: a reader that had fallen behind; at most 2^16
+				 - 1 */
 	__u64 id;      /* time of the first segment: names this generation of the 5-tuple; 0: not filled in yet */
 	__u64 last;    /* time of the last segment */
 	__u64 syn;     /* time of the first SYN; 0: not seen */

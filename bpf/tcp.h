@@ -80,6 +80,8 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 	if (p->payload)
 		take_exchange(r, p, dir, &news, &before);
 	take_round_trip(r, p, dir, &news);
+	if (news.quarter && d->holes)
+		drop_far_holes(d, &p->key, dir);
 	return RECORDED_FLOW;
 }
 

@@ -64,6 +64,8 @@ type Traffic struct {
 	Retransmitted uint32
 	OutOfOrder    uint32
 	ZeroWindow    uint32
+	// WindowUpdates, of the response: the client had fallen behind with reading, and said that it has room again.
+	WindowUpdates uint32
 }
 
 // Moments are a call's times, CLOCK_MONOTONIC nanoseconds; 0: not seen.

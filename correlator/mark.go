@@ -42,12 +42,16 @@ func (m mark) to(n mark) flow.Span {
 }
 
 // trouble are a direction's running figures of what went wrong.
-type trouble struct{ retransmitted, outOfOrder, zeroWindow uint32 }
+type trouble struct {
+	retransmitted, outOfOrder, zeroWindow uint32
+	windowUpdates                         uint16 // of the peer's window, at flow.TX
+}
 
 func troubleNow(r *flow.Record) (t [2]trouble) {
 	for dir := range t {
 		d := &r.Conn.Dir[dir]
-		t[dir] = trouble{d.Retransmitted, d.OutOfOrder, d.ZeroWindow}
+		t[dir] = trouble{retransmitted: d.Retransmitted, outOfOrder: d.OutOfOrder, zeroWindow: d.ZeroWindow}
 	}
+	t[flow.TX].windowUpdates = r.Conn.WindowUpdates
 	return t
 }

@@ -93,6 +93,7 @@ func (c *Correlator) close(s *shard, key flow.Key, conn *connection, last uint32
 		t.Retransmitted = g.after[dir].retransmitted - g.before[dir].retransmitted
 		t.OutOfOrder = g.after[dir].outOfOrder - g.before[dir].outOfOrder
 		t.ZeroWindow = g.after[dir].zeroWindow - g.before[dir].zeroWindow
+		t.WindowUpdates = uint32(g.after[dir].windowUpdates - g.before[dir].windowUpdates)
 	}
 	record.At = g.at
 	record.name(g)

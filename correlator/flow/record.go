@@ -88,13 +88,15 @@ type Conn struct {
 	State  State
 	Origin Origin
 	Moved  uint16
-	Pad    uint32
-	ID     uint64
-	Last   uint64
-	SYN    uint64
-	SYNACK uint64
-	ACK    uint64
-	Dir    [2]Direction
+	// RXWindow is that of the last rx segment; WindowUpdates counts those that only opened it.
+	RXWindow      uint16
+	WindowUpdates uint16
+	ID            uint64
+	Last          uint64
+	SYN           uint64
+	SYNACK        uint64
+	ACK           uint64
+	Dir           [2]Direction
 }
 
 // State is where a connection is in its life.
