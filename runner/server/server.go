@@ -50,6 +50,7 @@ type Stats struct {
 	Prepared               atomic.Uint64 // PrepareConf answered
 	Calls                  atomic.Uint64 // calls that had a token that holds
 	TokensNotFound         atomic.Uint64
+	TokensEvicted          atomic.Uint64 // made room for others
 	ConfigErrors           atomic.Uint64 // configurations with something wrong
 	UnknownKeys            atomic.Uint64 // configurations of no known form of key
 	Panics                 atomic.Uint64
@@ -105,6 +106,7 @@ func New(o Options) (*Server, error) {
 		s.stats = new(Stats)
 	}
 	s.tokens = newTokens(o.Numbers, o.Now)
+	s.tokens.evicted = &s.stats.TokensEvicted
 	return s, nil
 }
 
