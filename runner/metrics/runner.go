@@ -40,7 +40,7 @@ func RegisterServer(registry prometheus.Registerer, s *server.Stats) {
 		{"server_calls_total", "Calls under a token that holds.", s.Calls.Load},
 		{"server_calls_lost_total", "Calls that were under way when the server was closed.", s.Lost.Load},
 		{"server_tokens_not_found_total", "Calls under a token that does not hold: the gateway prepares anew.", s.TokensNotFound.Load},
-		{"server_tokens_evicted_total", "Tokens that made room for others: the gateway prepares their configurations anew.", s.TokensEvicted.Load},
+		{"server_tokens_evicted_total", "Tokens that were forgotten, as the one used longest ago or as not used for hours: the gateway prepares their configurations anew.", s.TokensEvicted.Load},
 		{"server_panics_total", "Panics of plugins, each of which cost one call its plugins.", s.Panics.Load},
 		{"server_frames_malformed_total", "Frames that were malformed, each of which ended its connection.", s.Malformed.Load},
 		{"server_answers_too_long_total", "Answers that did not fit into a frame.", s.TooLong.Load},

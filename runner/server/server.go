@@ -50,7 +50,7 @@ type Stats struct {
 	Prepared               atomic.Uint64 // PrepareConf answered
 	Calls                  atomic.Uint64 // calls that had a token that holds
 	TokensNotFound         atomic.Uint64
-	TokensEvicted          atomic.Uint64 // made room for others
+	TokensEvicted          atomic.Uint64 // made room for others, or not used for too long
 	ConfigErrors           atomic.Uint64 // configurations with something wrong
 	UnknownKeys            atomic.Uint64 // configurations of no known form of key
 	Panics                 atomic.Uint64
