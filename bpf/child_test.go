@@ -78,6 +78,10 @@ func childRead() {
 		fmt.Println(err)
 		return
 	}
+	if _, err := r.Counts(); err != nil {
+		fmt.Println(err)
+		return
+	}
 	fmt.Println("found", record.Conn.ID)
 }
 

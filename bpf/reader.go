@@ -199,7 +199,7 @@ func (r *Reader) explain(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		entries, _ := os.ReadDir(r.root)
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), "v") {
+			if strings.HasPrefix(e.Name(), "v") && e.Name() != filepath.Base(r.dir) {
 				return fmt.Errorf("%w: found %s, known %s", flow.ErrLayout, e.Name(), filepath.Base(r.dir))
 			}
 		}

@@ -34,6 +34,10 @@ type Config struct {
 	Correlator correlator.Options `koanf:"correlator"`
 	// Runner is what `fivetuple run` needs.
 	Runner Runner `koanf:"runner"`
+	// Calls is what is written of finished calls.
+	Calls Calls `koanf:"calls"`
+	// Metrics is where the runner's figures are read.
+	Metrics Metrics `koanf:"metrics"`
 	// Log is shared by both.
 	Log Log `koanf:"log"`
 }
@@ -72,6 +76,8 @@ func (c Config) Validate() error {
 		within("agent", c.Agent.Validate()),
 		within("correlator", c.Correlator.Validate()),
 		within("runner", c.Runner.Validate()),
+		within("calls", c.Calls.Validate()),
+		within("metrics", c.Metrics.Validate()),
 		within("log", c.Log.Validate()),
 		c.validateQuiet(),
 	)

@@ -27,7 +27,12 @@ func TestDefault(t *testing.T) {
 		Runner: Runner{
 			OnConfigError: ConfigErrorMark, Drain: 900 * time.Millisecond, Switches: "/var/lib/fivetuple/switches.yaml",
 		},
-		Log: Log{Level: LevelInfo, Format: FormatJSON},
+		Calls: Calls{
+			File: "/var/log/fivetuple/calls.jsonl", Sample: 1, Queue: 8192, Path: PathOff, IPv4Prefix: 32, IPv6Prefix: 128,
+			Rotate: Rotate{Size: 100, Keep: 5, Days: 7},
+		},
+		Metrics: Metrics{Listen: "127.0.0.1:9476", Series: 200},
+		Log:     Log{Level: LevelInfo, Format: FormatJSON},
 	}
 	if d := cmp.Diff(want, Default()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -67,6 +72,15 @@ func TestParse(t *testing.T) {
 		{"runner", "runner: {on_config_error: refuse, drain: 0s, switches: /run/s}", func(c *Config) {
 			c.Runner.OnConfigError, c.Runner.Drain, c.Runner.Switches = ConfigErrorRefuse, 0, "/run/s"
 		}},
+		{"calls", "calls: {file: \"\", sample: 0.25, path: hash, ipv4_prefix: 24, ipv6_prefix: 0, rotate: {size: 1, keep: 1, days: 1}}", func(c *Config) {
+			c.Calls = Calls{Sample: 0.25, Queue: 8192, Path: PathHash, IPv4Prefix: 24, Rotate: Rotate{1, 1, 1}}
+		}},
+		{"off without quotes is text", "calls: {path: off, sample: 0}", func(c *Config) { c.Calls.Sample = 0 }},
+		{"metrics for others", "metrics: {listen: \"0.0.0.0:80\", remote: true, series: 1}", func(c *Config) {
+			c.Metrics = Metrics{"0.0.0.0:80", true, 1}
+		}},
+		{"metrics over IPv6", "metrics: {listen: \"[::1]:9476\"}", func(c *Config) { c.Metrics.Listen = "[::1]:9476" }},
+		{"no metrics", "metrics: {listen: \"\"}", func(c *Config) { c.Metrics.Listen = "" }},
 		{"bounds", "agent: {tables: {flows: 16777216, half_open: 1024}}\ncorrelator: {stale: 60s}", func(c *Config) {
 			c.Agent.Tables.Flows, c.Agent.Tables.HalfOpen, c.Correlator.Stale = 16777216, 1024, time.Minute
 		}},
@@ -88,11 +102,11 @@ func TestParse(t *testing.T) {
 // TestParseRefuses holds the whole message for what is wrong.
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, correlator, log, runner`},
+		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, calls, correlator, log, metrics, runner`},
 		{"unknown key", "log:\n  levle: info", `x.yaml:2: log.levle: unknown key, known here: format, level`},
 		{"upper case", "log: {Level: info}", `x.yaml:1: log.Level: unknown key, known here: format, level`},
 		{"merge key", "log: {<<: {level: info}}", `x.yaml:1: log."<<": unknown key, known here: format, level`},
-		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, correlator, log, runner`},
+		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, calls, correlator, log, metrics, runner`},
 		{"list as key", "? [a]\n: 1", `x.yaml:1: a key has to be a name`},
 		{"given twice", "log:\n  level: info\n  level: warn", `x.yaml:3: log.level: given twice, first on line 2`},
 		{"section twice", "log: {}\nrunner: {}\nlog: {}", `x.yaml:3: log: given twice, first on line 1`},
@@ -142,6 +156,26 @@ func TestParseRefuses(t *testing.T) {
 		{"no switches", `runner: {switches: ""}`, `x.yaml:1: runner.switches: "" is not an absolute path below /, like /var/lib/fivetuple/switches.yaml`},
 		{"switches somewhere", `runner: {switches: switches.yaml}`, `x.yaml:1: runner.switches: "switches.yaml" is not an absolute path below /, like /var/lib/fivetuple/switches.yaml`},
 		{"switches by a detour", `runner: {switches: /run/../s}`, `x.yaml:1: runner.switches: "/run/../s" is not an absolute path below /, like /var/lib/fivetuple/switches.yaml`},
+		{"calls somewhere", `calls: {file: calls.jsonl}`, `x.yaml:1: calls.file: "calls.jsonl" is not an absolute path below /, like /var/log/fivetuple/calls.jsonl`},
+		{"more than all", `calls: {sample: 1.01}`, `x.yaml:1: calls.sample: 1.01 is not in 0..1`},
+		{"less than none", `calls: {sample: -0.5}`, `x.yaml:1: calls.sample: -0.5 is a number, want a decimal number, like 0.25`},
+		{"no number", `calls: {sample: .nan}`, `x.yaml:1: calls.sample: .nan is a number, want a decimal number, like 0.25`},
+		{"power", `calls: {sample: 1e-3}`, `x.yaml:1: calls.sample: 1e-3 is a number, want a decimal number, like 0.25`},
+		{"text for a share", `calls: {sample: "1"}`, `x.yaml:1: calls.sample: "1" is text, want a decimal number, like 0.25`},
+		{"percent", `calls: {sample: 10%}`, `x.yaml:1: calls.sample: "10%" is text, want a decimal number, like 0.25`},
+		{"short queue", `calls: {queue: 63}`, `x.yaml:1: calls.queue: 63 is not in 64..1048576`},
+		{"no such path", `calls: {path: some}`, `x.yaml:1: calls.path: "some" is not one of off, hash, full`},
+		{"long IPv4 prefix", `calls: {ipv4_prefix: 33}`, `x.yaml:1: calls.ipv4_prefix: 33 is not in 0..32`},
+		{"IPv6 prefix below 0", `calls: {ipv6_prefix: -1}`, `x.yaml:1: calls.ipv6_prefix: -1 is not in 0..128`},
+		{"no size", `calls: {rotate: {size: 0}}`, `x.yaml:1: calls.rotate.size: 0 is not in 1..10240`},
+		{"keep all", `calls: {rotate: {keep: 0}}`, `x.yaml:1: calls.rotate.keep: 0 is not in 1..1000`},
+		{"keep for ever", `calls: {rotate: {days: 0}}`, `x.yaml:1: calls.rotate.days: 0 is not in 1..3650`},
+		{"metrics for all", `metrics: {listen: "0.0.0.0:9476"}`, `x.yaml:1: metrics.listen: "0.0.0.0:9476" can be reached from other hosts, which metrics.remote: true has to allow`},
+		{"metrics for a net", `metrics: {listen: "[fe80::1%eth0]:9476"}`, `x.yaml:1: metrics.listen: "[fe80::1%eth0]:9476" can be reached from other hosts, which metrics.remote: true has to allow`},
+		{"metrics on a name", `metrics: {listen: "localhost:9476"}`, `x.yaml:1: metrics.listen: "localhost:9476" is not an IP address and a port, like 127.0.0.1:9476 or [::1]:9476`},
+		{"metrics on any port", `metrics: {listen: "127.0.0.1:0"}`, `x.yaml:1: metrics.listen: "127.0.0.1:0" is not an IP address and a port, like 127.0.0.1:9476 or [::1]:9476`},
+		{"truth as text", `metrics: {remote: "true"}`, `x.yaml:1: metrics.remote: "true" is text, want true or false`},
+		{"no series", `metrics: {series: 0}`, `x.yaml:1: metrics.series: 0 is not in 1..10000`},
 		{"socket that is a folder", `runner: {socket: /run/}`, `x.yaml:1: runner.socket: "/run/" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"reflect"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -41,6 +42,8 @@ func (d *decoder) scalar(key string, n *yaml.Node, v reflect.Value) {
 		d.integer(key, n, v.Type().Bits(), true, func(i int64) { v.SetInt(i) })
 	case reflect.Uint32:
 		d.integer(key, n, v.Type().Bits(), false, func(i int64) { v.SetUint(uint64(i)) }) //nolint:gosec // in range
+	case reflect.Float64:
+		d.fraction(key, n, v)
 	default:
 		panic("conf: a setting of type " + v.Type().String()) // a test reads every key
 	}
@@ -67,6 +70,23 @@ func (d *decoder) integer(key string, n *yaml.Node, bits int, signed bool, set f
 		return
 	}
 	set(i)
+}
+
+var decimal = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+// fraction reads a number in plain decimal notation, which is never below 0.
+func (d *decoder) fraction(key string, n *yaml.Node, v reflect.Value) {
+	const want = "a decimal number, like 0.25"
+	if !is(n, tagInt) && !is(n, tagFloat) || len(n.Value) > maxShown || !decimal.MatchString(n.Value) {
+		d.wrong(key, n, want)
+		return
+	}
+	f, err := strconv.ParseFloat(n.Value, 64)
+	if err != nil {
+		d.wrong(key, n, want)
+		return
+	}
+	v.SetFloat(f)
 }
 
 // duration reads a number with its unit, as time.ParseDuration has them.

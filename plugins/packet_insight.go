@@ -95,6 +95,9 @@ func (p *PacketInsight) match(i *insight) (correlator.Result, string) {
 	}
 	call := correlator.Call{Tuple: tuple, HTTP2: i.http2}
 	i.gateway.identify(&call)
+	if p.deps.Path != nil {
+		call.Path = p.deps.Path(i.gateway.r.Path())
+	}
 	call.ContentLength, call.Chunked = i.gateway.body()
 	return p.deps.Correlator.Match(p.deps.Now(), call), from.Way
 }

@@ -15,7 +15,9 @@ type Deps struct {
 	Tuple      string        // where a call's 5-tuple is looked for first: correlator.Options.Tuple
 	Now        func() uint64 // CLOCK_MONOTONIC nanoseconds
 	Counters   *Counters     // what is counted; nil: nobody reads it
-	Log        zerolog.Logger
+	// Path returns what a call's record keeps of its path, without the request's memory; nil: nothing.
+	Path func([]byte) string
+	Log  zerolog.Logger
 }
 
 // All returns every plugin: a new one is a line here.

@@ -75,12 +75,16 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	if err := reader.Refresh(); err != nil { // calls say so; the agent may come later
 		log.Warn().Err(err).Msg("no records yet")
 	}
-	cor, err := correlator.New(reader, c.Correlator, nil)
+	out := newOutput(c, clock, log)
+	defer out.close(log)
+	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink())
 	if err != nil {
 		return err
 	}
 	go reader.Run(ctx)
+	out.start(ctx, cor, c.Metrics.Listen, log)
 	return serve(ctx, c.Runner, r, plugins.All(plugins.Deps{
-		Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Log: log.With().Str("part", "plugins").Logger(),
-	}), log)
+		Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Counters: out.counters, Path: out.path(c.Calls),
+		Log: log.With().Str("part", "plugins").Logger(),
+	}), out.stats, log)
 }

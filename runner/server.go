@@ -37,7 +37,7 @@ type role struct {
 }
 
 // serve serves the plugins until the context ends, and for the time of draining after, or until another process takes over.
-func serve(ctx context.Context, o conf.Runner, r role, all []plugin.Plugin, log zerolog.Logger) error {
+func serve(ctx context.Context, o conf.Runner, r role, all []plugin.Plugin, stats *server.Stats, log zerolog.Logger) error {
 	passed, err := server.Activated()
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func serve(ctx context.Context, o conf.Runner, r role, all []plugin.Plugin, log 
 	defer off.Close()
 	srv, err := server.New(server.Options{
 		Plugins: all, OnConfigError: o.OnConfigError, Numbers: numbers.Take, Log: log.With().Str("part", "server").Logger(),
-		Off: off.Off,
+		Off: off.Off, Stats: stats,
 	})
 	if err != nil {
 		return err

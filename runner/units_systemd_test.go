@@ -83,6 +83,7 @@ func TestUnitsFitTheSettings(t *testing.T) {
 		"Service.RuntimeDirectory":         strings.TrimPrefix(filepath.Dir(apisix.Plugin.Path), "/run/"),
 		"Service.RuntimeDirectoryPreserve": "yes", // systemd's socket lies in it
 		"Service.StateDirectory":           strings.TrimPrefix(filepath.Dir(settings.Runner.Switches), "/var/lib/"),
+		"Service.LogsDirectory":            strings.TrimPrefix(filepath.Dir(settings.Calls.File), "/var/log/"),
 		"Unit.Requires":                    "fivetuple-runner.socket",
 	})
 	store := runner["Service.FileDescriptorStoreMax"][0]

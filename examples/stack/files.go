@@ -33,6 +33,9 @@ func makeDir() (string, error) {
 func (s *Stack) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *Stack) socket() string          { return filepath.Join(s.dir, "socket", "runner.sock") }
 
+// CallsFile returns the path of the runner's log of calls.
+func (s *Stack) CallsFile() string { return filepath.Join(s.dir, "socket", "calls.jsonl") }
+
 // writeFiles writes the settings of agent and runner: what differs from conf/fivetuple.yaml.
 func (s *Stack) writeFiles() error {
 	settings := map[string]any{
@@ -41,7 +44,9 @@ func (s *Stack) writeFiles() error {
 			"pins":       map[string]any{"path": s.Pins(), "group": strconv.Itoa(nobody)},
 			"on_exit":    "remove",
 		},
-		"runner": map[string]any{"socket": s.socket(), "drain": "0s", "switches": s.path("switches.yaml")},
+		"runner":  map[string]any{"socket": s.socket(), "drain": "0s", "switches": s.path("switches.yaml")},
+		"calls":   map[string]any{"file": s.CallsFile()},
+		"metrics": map[string]any{"listen": s.options.Metrics},
 	}
 	if s.options.Tuple != "" {
 		settings["correlator"] = map[string]any{"tuple": s.options.Tuple}

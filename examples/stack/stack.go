@@ -30,6 +30,8 @@ type Options struct {
 	NoSnippet bool
 	// Tuple is the setting correlator.tuple; "" is its default.
 	Tuple string
+	// Metrics is the setting metrics.listen, in this process' own network namespace; "" serves none.
+	Metrics string
 	// NoAgent leaves the agent out.
 	NoAgent bool
 	// NoRunner leaves the runner out: somebody else serves Socket.

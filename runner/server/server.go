@@ -39,7 +39,9 @@ type Options struct {
 	Numbers func() (uint32, error)
 	// Now is the clock of the tokens; nil: time.Now.
 	Now func() time.Time
-	Log zerolog.Logger
+	// Stats is what the server counts in; nil: counters of its own.
+	Stats *Stats
+	Log   zerolog.Logger
 }
 
 // Stats are what a server counts, since it was made.
@@ -48,6 +50,7 @@ type Stats struct {
 	Prepared               atomic.Uint64 // PrepareConf answered
 	Calls                  atomic.Uint64 // calls that had a token that holds
 	TokensNotFound         atomic.Uint64
+	TokensEvicted          atomic.Uint64 // made room for others, or not used for too long
 	ConfigErrors           atomic.Uint64 // configurations with something wrong
 	UnknownKeys            atomic.Uint64 // configurations of no known form of key
 	Panics                 atomic.Uint64
@@ -65,7 +68,7 @@ type Server struct {
 	log           zerolog.Logger
 	tokens        *tokens
 	peerWait      time.Duration // the constant, but for tests
-	stats         Stats
+	stats         *Stats
 
 	mu        sync.Mutex
 	listener  *net.UnixListener
@@ -99,12 +102,16 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if s.stats = o.Stats; s.stats == nil {
+		s.stats = new(Stats)
+	}
 	s.tokens = newTokens(o.Numbers, o.Now)
+	s.tokens.evicted = &s.stats.TokensEvicted
 	return s, nil
 }
 
 // Stats returns the counters.
-func (s *Server) Stats() *Stats { return &s.stats }
+func (s *Server) Stats() *Stats { return s.stats }
 
 // Serve accepts connections until the server is closed or hands over.
 func (s *Server) Serve(l *net.UnixListener) {

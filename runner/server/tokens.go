@@ -24,7 +24,7 @@ const (
 type tokens struct {
 	now     func() time.Time
 	next    func() (uint32, error) // a number that nobody else gives out
-	evicted atomic.Uint64
+	evicted *atomic.Uint64
 
 	mu      sync.Mutex
 	byToken *simplelru.LRU[uint32, *prepare]
@@ -43,7 +43,7 @@ type prepare struct {
 type confKey [sha256.Size]byte
 
 func newTokens(next func() (uint32, error), now func() time.Time) *tokens {
-	t := &tokens{now: now, next: next, byConf: make(map[confKey]uint32)}
+	t := &tokens{now: now, next: next, evicted: new(atomic.Uint64), byConf: make(map[confKey]uint32)}
 	// The size is valid, so there is no error.
 	t.byToken, _ = simplelru.NewLRU(maxTokens, func(_ uint32, p *prepare) {
 		delete(t.byConf, p.key)

@@ -1,0 +1,36 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// Metrics are the settings of the runner's metrics, the section `metrics`.
+type Metrics struct {
+	// Listen is the address and port where /metrics and /healthz are served; empty serves none.
+	Listen string `koanf:"listen"`
+	// Remote lets Listen be an address that other hosts can reach.
+	Remote bool `koanf:"remote"`
+	// Series is how many sets of the labels route, service and consumer are told apart; calls beyond are `_other`.
+	Series int `koanf:"series"`
+}
+
+// Validate reports every setting that is out of its range, by key, value and range.
+func (m Metrics) Validate() error {
+	return errors.Join(m.validateListen(), inRange("series", m.Series, 1, 10000))
+}
+
+func (m Metrics) validateListen() error {
+	if m.Listen == "" {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(m.Listen)
+	switch {
+	case err != nil || at.Port() == 0:
+		return fmt.Errorf("listen: %q is not an IP address and a port, like 127.0.0.1:9476 or [::1]:9476", m.Listen)
+	case !m.Remote && !at.Addr().Unmap().IsLoopback():
+		return fmt.Errorf("listen: %q can be reached from other hosts, which metrics.remote: true has to allow", m.Listen)
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package metrics
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"fivetuple/correlator"
+)
+
+// otherLabel stands for all routes, services and consumers beyond the bound.
+const otherLabel = "_other"
+
+func routeLabels() []string { return []string{"route", "service", "consumer"} }
+
+// series are the figures of one set of labels, found once.
+type series struct {
+	calls         [correlator.MatchExchange + 1]prometheus.Counter
+	cut           prometheus.Counter
+	retransmitted [2]prometheus.Counter // request, response
+	duration      prometheus.Observer
+	parts         [splitParts]prometheus.Observer
+	rtt           prometheus.Observer
+	bytes         [2]prometheus.Observer // request, response
+}
+
+// allSeries holds those of the first so many sets of labels that came; every later one is counted under _other.
+type allSeries struct {
+	max    int
+	of     map[correlator.Route]*series
+	other  *series
+	make   func(route, service, consumer string) *series
+	beyond atomic.Uint64 // calls under _other
+	sets   atomic.Int64  // len(of)
+}
+
+// get returns the figures of a route.
+func (a *allSeries) get(route correlator.Route) *series {
+	if s, ok := a.of[route]; ok {
+		return s
+	}
+	if len(a.of) < a.max {
+		s := a.make(label(route.String()), label(route.Service), label(route.Consumer))
+		a.of[route] = s
+		a.sets.Store(int64(len(a.of)))
+		return s
+	}
+	a.beyond.Add(1)
+	if a.other == nil {
+		a.other = a.make(otherLabel, otherLabel, otherLabel)
+	}
+	return a.other
+}
+
+// maxLabel is the longest label, in bytes.
+const maxLabel = 128
+
+// label returns a name as a label may have it: the library refuses what is not UTF-8.
+func label(name string) string { return strings.ToValidUTF8(name[:min(len(name), maxLabel)], "?") }

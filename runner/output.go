@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"fivetuple/bpf"
+	"fivetuple/conf"
+	"fivetuple/correlator"
+	"fivetuple/correlator/flow"
+	"fivetuple/plugins"
+	"fivetuple/runner/calls"
+	"fivetuple/runner/metrics"
+	"fivetuple/runner/server"
+)
+
+const (
+	// sweepEvery is how often calls that have no other after them are looked at.
+	sweepEvery = time.Second
+	// flushTime is how long the last records may take to be written when the runner ends.
+	flushTime = time.Second
+)
+
+// output is what a runner tells others of its calls: the log and the metrics. Either may be off.
+type output struct {
+	clock    bpf.Clock
+	log      *calls.Log   // nil: off
+	metered  *calls.Queue // of the metrics; nil: off
+	counters *plugins.Counters
+	stats    *server.Stats
+	registry *prometheus.Registry
+	stop     context.CancelFunc
+	wait     sync.WaitGroup
+}
+
+// newOutput opens the log and registers what is counted. A log that cannot be written is no reason not to serve.
+func newOutput(c conf.Config, clock bpf.Clock, log zerolog.Logger) *output {
+	o := &output{clock: clock, counters: new(plugins.Counters), stats: new(server.Stats), registry: prometheus.NewRegistry(), stop: func() {}}
+	o.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.RegisterServer(o.registry, o.stats)
+	metrics.RegisterPlugins(o.registry, o.counters)
+	if layout, err := bpf.Layout(); err == nil {
+		metrics.RegisterBuild(o.registry, buildVersion(), fmt.Sprintf("%016x", layout))
+	}
+	if c.Metrics.Listen != "" {
+		o.metered = calls.NewQueue(c.Calls.Queue, metrics.NewCalls(o.registry, c.Metrics.Series))
+		metrics.RegisterQueue(o.registry, "metrics", o.metered.Dropped, o.metered.Waiting)
+	}
+	if c.Calls.File != "" {
+		o.openLog(c.Calls, log.With().Str("part", "calls").Logger())
+	}
+	return o
+}
+
+func (o *output) openLog(c conf.Calls, log zerolog.Logger) {
+	l, err := calls.Open(calls.Options{
+		File: c.File, Sample: c.Sample, Queue: c.Queue, Path: c.Path, IPv4Prefix: c.IPv4Prefix, IPv6Prefix: c.IPv6Prefix,
+		RotateBytes: int64(c.Rotate.Size) << 20, RotateKeep: c.Rotate.Keep, RotateDays: c.Rotate.Days,
+		Monotonic: o.clock.Now, Now: time.Now, Log: log,
+	})
+	if err != nil {
+		log.Warn().Err(err).Str("file", c.File).Msg("calls are not logged; the runner goes on without")
+		return
+	}
+	o.log = l
+	metrics.RegisterLog(o.registry, l.Counts)
+}
+
+// table returns a reader's table, whose look-ups are counted.
+func (o *output) table(reader *bpf.Reader) flow.Table {
+	metrics.RegisterTables(o.registry, reader.Counts, o.clock.Now)
+	return metrics.NewLookups(o.registry, reader)
+}
+
+// sink returns where the records of finished calls go; nil: nobody wants them.
+func (o *output) sink() correlator.Sink {
+	switch {
+	case o.log == nil && o.metered == nil:
+		return nil
+	case o.metered == nil:
+		return o.log.Put
+	case o.log == nil:
+		return o.metered.Put
+	}
+	return func(r *correlator.CallRecord) {
+		o.metered.Put(r)
+		o.log.Put(r)
+	}
+}
+
+// path returns what calls keep of their paths; nil: nothing.
+func (o *output) path(c conf.Calls) func([]byte) string {
+	if o.log == nil || c.Path == conf.PathOff {
+		return nil
+	}
+	return func(path []byte) string { return calls.Path(c.Path, string(path)) }
+}
+
+// start looks for ended calls, and serves the metrics, until close.
+func (o *output) start(ctx context.Context, cor *correlator.Correlator, listen string, log zerolog.Logger) {
+	metrics.RegisterCorrelator(o.registry, cor.Counters)
+	ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx)) // calls come, and metrics are read, while the runner drains
+	o.wait.Go(func() { o.sweep(ctx, cor) })
+	if listen != "" {
+		o.wait.Go(func() {
+			metrics.Serve(ctx, listen, metrics.Handler(o.registry), log.With().Str("part", "metrics").Logger())
+		})
+	}
+}
+
+func (o *output) sweep(ctx context.Context, cor *correlator.Correlator) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			cor.Flush()
+			return
+		case <-tick.C:
+			cor.Sweep(o.clock.Now())
+		}
+	}
+}
+
+// close writes what is left, in a bounded time, once no call can come any more.
+func (o *output) close(log zerolog.Logger) {
+	o.stop()
+	o.wait.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	if o.metered != nil {
+		o.metered.Close(ctx)
+	}
+	if o.log == nil {
+		return
+	}
+	lost := o.log.Close(ctx)
+	c := o.log.Counts()
+	if c.Dropped+c.Failed > 0 {
+		log.Warn().Int("late", lost).Uint64("dropped", c.Dropped).Uint64("failed", c.Failed).Msg("calls are missing in the log")
+	}
+}
