@@ -30,10 +30,10 @@ func TestSnippetIsTheTriedOne(t *testing.T) {
 	}
 	const location = `more_clear_input_headers "X-Packet-*" "X_Packet_*" "X-Packet_*" "X_Packet-*";
 more_clear_input_headers "X-Packet" "X_Packet";
-more_set_input_headers "X-Packet-Tuple: $realip_remote_addr $realip_remote_port $server_addr $server_port $connection $connection_requests $request_length";
+more_set_input_headers "X-Packet-Tuple: $realip_remote_addr $realip_remote_port $server_addr $server_port $connection $connection_requests $request_length $request_id";
 proxy_set_header X-Packet-Tuple "";
 `
-	const http = `map "" $packet_tuple { default "$realip_remote_addr $realip_remote_port $server_addr $server_port $connection $connection_requests $request_length"; }
+	const http = `map "" $packet_tuple { default "$realip_remote_addr $realip_remote_port $server_addr $server_port $connection $connection_requests $request_length $request_id"; }
 `
 	if d := cmp.Diff(location, g.Nginx.LocationSnippet); d != "" {
 		t.Errorf("location snippet (-want +got):\n%s", d)

@@ -6,9 +6,9 @@ import "fivetuple/correlator/flow"
 // which the open one ends. CLAIMED is the last exchange that a call before it has a part in.
 func (c *Correlator) begin(s *shard, key flow.Key, conn *connection, r *flow.Record, p pendingCall, claimed uint32) {
 	g := &conn.group
-	first, start := conn.firstExchange(r, &p.result, claimed), marks{}
+	first, start := conn.firstExchange(r, &p.result, claimed), conn.closed
 	if p.result.Match == MatchConnection {
-		start = conn.closed // from where the call before it ended, which is here
+		// The call before it ends here, and so that is where this one starts.
 		if !conn.hadCall && conn.before.unseen {
 			start = marksNow(r) // what came before may be in another runner's records
 		}

@@ -63,10 +63,11 @@ func TestParseTupleRefuses(t *testing.T) {
 		{"", `"" has 1 fields, not 7`},
 		{"192.0.2.7", "has 1 fields, not 7"},
 		{"192.0.2.7 50123 10.0.0.1 9080 17 3", "has 6 fields, not 7"},
-		{tupleText + " 1", "has more than 7 fields"},
-		{tupleText + " ", "has more than 7 fields"},
-		{" " + tupleText, "has more than 7 fields"},
-		{strings.ReplaceAll(tupleText, " ", "  "), "has more than 7 fields"},
+		{tupleText + " 1 2", "has more than 8 fields"},
+		{tupleText + " ", "no request id of 1 to 63 bytes"},
+		{tupleText + " " + strings.Repeat("a", 64), "no request id of 1 to 63 bytes"},
+		{" " + tupleText, "ParseAddr"},
+		{strings.ReplaceAll(tupleText, " ", "  "), "has more than 8 fields"},
 		{strings.ReplaceAll(tupleText, " ", "\t"), "has 1 fields, not 7"},
 		{tupleText + "\n", "invalid syntax"},
 		{tupleText + "\x00", "invalid syntax"},
@@ -230,7 +231,7 @@ func TestFindNoTuple(t *testing.T) {
 		},
 		{
 			"a space in a variable", nil, with(singleVariables(), "server_addr", "10.0.0.1 80"),
-			slices.Concat(askHeader, askMap, askSingles), "more than 7 fields",
+			slices.Concat(askHeader, askMap, askSingles), "a variable has a space",
 		},
 	} {
 		g := &fakeGateway{headers: c.headers, vars: c.vars}
@@ -283,5 +284,12 @@ func BenchmarkParseTuple(b *testing.B) {
 		if _, err := correlator.ParseTuple(tupleText); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestParseTupleWithRequestID(t *testing.T) {
+	got, err := correlator.ParseTuple(tupleText + " 0123456789abcdef")
+	if err != nil || got.RequestID.String() != "0123456789abcdef" || got.RequestLength != 412 {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }

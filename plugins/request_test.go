@@ -44,6 +44,9 @@ func (h header) Del(name string) {
 // View implements pkghttp.Header.
 func (h header) View() http.Header { return h.Header }
 
+// Method implements pkghttp.Request.
+func (r *request) Method() string { return http.MethodGet }
+
 // Header implements pkghttp.Request.
 func (r *request) Header() pkghttp.Header { return r.header }
 
