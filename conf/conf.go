@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"fivetuple/bpf"
 	"fivetuple/correlator"
@@ -85,10 +86,12 @@ func (c Config) Validate() error {
 
 // validateQuiet reports a runner that would look at closed connections only after the agent has removed their records.
 func (c Config) validateQuiet() error {
-	if c.Correlator.Quiet < c.Agent.Sweep.Closed {
-		return nil
+	const sweep = time.Second // between two of the runner's
+	if latest := c.Correlator.Quiet*5/4 + sweep; latest > c.Agent.Sweep.Closed {
+		return fmt.Errorf("correlator.quiet: %v: a closed connection is looked at within %v, and agent.sweep.closed removes it after %v",
+			c.Correlator.Quiet, latest, c.Agent.Sweep.Closed)
 	}
-	return fmt.Errorf("correlator.quiet: %v is not below agent.sweep.closed: %v", c.Correlator.Quiet, c.Agent.Sweep.Closed)
+	return nil
 }
 
 func parse(base Config, name string, text []byte) (Config, error) {

@@ -36,7 +36,7 @@ func (c *Correlator) begin(s *shard, key flow.Key, conn *connection, r *flow.Rec
 	}
 	conn.hadCall = true
 	g.begin(r, first, start, p)
-	s.wait(key, conn, p.plugin+c.quiet)
+	s.wait(key, conn, p.plugin+c.wait())
 }
 
 // firstExchange returns the number of the first exchange that is counted for a call. What lies between it and the last one

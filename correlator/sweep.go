@@ -13,6 +13,10 @@ type waiting struct {
 	due  uint64
 }
 
+// wait is how long a connection waits for its look: longer than quiet, so that one that is silent since its call is closed
+// at the first.
+func (c *Correlator) wait() uint64 { return c.quiet + c.quiet/4 }
+
 // queue is first in, first out: each wait is as long, so that the first is due first.
 type queue struct {
 	entries []waiting
@@ -72,7 +76,7 @@ func (c *Correlator) sweepSome(s *shard, r *flow.Record, now uint64) bool {
 		}
 		w.conn.waits = false
 		if w.conn.group.open && !c.sweepOne(s, w, r, now) {
-			s.wait(w.key, w.conn, now+c.quiet)
+			s.wait(w.key, w.conn, now+c.wait())
 		}
 	}
 	return true
