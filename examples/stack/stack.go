@@ -26,6 +26,8 @@ type Options struct {
 	Binary string
 	// Offloads leaves merged packets on, as a host has them.
 	Offloads bool
+	// Road is what lies between the client and the gateway; nil: a cable.
+	Road *lab.Impairment
 	// NoSnippet takes the snippets out of the gateway's configuration, except for the map variable.
 	NoSnippet bool
 	// Tuple is the setting correlator.tuple; "" is its default.
@@ -69,6 +71,8 @@ type Stack struct {
 	ups     *upstream
 	agent   *process
 	runner  *process
+	road    *lab.Forwarder
+	endRoad context.CancelFunc
 }
 
 // New starts everything; when it returns, calls are served. On failure nothing is left.
@@ -87,7 +91,10 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	if s.dir, err = makeDir(); err != nil {
 		return err
 	}
-	if s.Lab, err = lab.New(ctx, lab.Options{Offloads: s.options.Offloads}); err != nil {
+	if s.Lab, err = lab.New(ctx, lab.Options{Offloads: s.options.Offloads, Middle: s.options.Road != nil}); err != nil {
+		return err
+	}
+	if err := s.openRoad(); err != nil {
 		return err
 	}
 	if err := s.writeFiles(); err != nil {
@@ -107,6 +114,17 @@ func (s *Stack) start(ctx context.Context) (err error) {
 		return err
 	}
 	return s.startGateway(ctx)
+}
+
+// openRoad lets packets pass between the client and the gateway, if there is a road.
+func (s *Stack) openRoad() (err error) {
+	if s.options.Road == nil {
+		return nil
+	}
+	ctx, end := context.WithCancel(context.Background()) // it ends with Close
+	s.endRoad = end
+	s.road, err = s.Lab.Middle.Forward(ctx, lab.MiddleClientInterface, lab.MiddleFrontInterface, *s.options.Road)
+	return err
 }
 
 // StartAgent starts the agent in the gateway's namespace and waits for its tables.
@@ -225,6 +243,12 @@ func (s *Stack) Close() error {
 		errs = append(errs, s.gateway.Close())
 	}
 	errs = append(errs, s.ups.Close(), s.runner.stop(), s.agent.stop())
+	if s.endRoad != nil {
+		s.endRoad()
+	}
+	if s.road != nil {
+		errs = append(errs, s.road.Wait())
+	}
 	if s.Lab != nil {
 		errs = append(errs, s.Lab.Close())
 	}
