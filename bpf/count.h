@@ -193,14 +193,20 @@ static __always_inline void take_handshake(struct conn *c, const struct packet *
 		c->ack = p->now;
 }
 
-/* Counts a segment of the peer's that says nothing but that its window is wider (RFC 9293, 3.8.6.2.2). */
+/* A window of fewer bytes holds up a sender of full segments. */
+#define SMALL_WINDOW 4096
+
+/*
+ * Counts a segment of the peer's that says nothing but that its window, which was small, is at least twice as wide: a
+ * reader that had fallen behind has room again (RFC 9293, 3.8.6.2.2).
+ */
 static __always_inline void take_window(struct conn *c, const struct packet *p)
 {
 	const struct direction *rx = &c->dir[RX];
 	if (p->flags & (TCP_SYN | TCP_FIN | TCP_RST))
 		return;
-	if (!p->payload && rx->known & KNOWN_ACK && p->ack == rx->ack_high && p->window > c->rx_window &&
-	    c->window_updates < 0xffff)
+	if (!p->payload && rx->known & KNOWN_ACK && p->ack == rx->ack_high && p->window > 2 * c->rx_window &&
+	    (__u32)c->rx_window << (rx->syn_wscale & 15) < SMALL_WINDOW && c->window_updates < 0xffff)
 		c->window_updates++;
 	c->rx_window = p->window;
 }

@@ -68,7 +68,8 @@ func (c *modelConn) segment(p *wirePacket) (n news) {
 	}
 	d.Flags |= p.flags
 	if p.dir == flow.RX && p.flags&(syn|fin|rst) == 0 {
-		opens := p.payload == 0 && c.knows(p.dir, flow.KnownAck) && p.ack == d.AckHigh && p.window > c.RXWindow
+		opens := p.payload == 0 && c.knows(p.dir, flow.KnownAck) && p.ack == d.AckHigh && int(p.window) > 2*int(c.RXWindow) &&
+			int(c.RXWindow)<<(d.SYNWscale&15) < 4096
 		if opens && c.WindowUpdates < 0xffff {
 			c.WindowUpdates++
 		}

@@ -85,8 +85,7 @@ struct conn {
 	__u8 origin;          /* ORIGIN_* */
 	__u16 moved;          /* times that a direction changed its interface */
 	__u16 rx_window;      /* field of the last rx segment, not scaled */
-	__u16 window_updates; /* rx segments that only opened the window: a reader that had fallen behind; at most 2^16
-				 - 1 */
+	__u16 window_updates; /* rx segments that only opened a small window: a reader had fallen behind; saturates */
 	__u64 id;      /* time of the first segment: names this generation of the 5-tuple; 0: not filled in yet */
 	__u64 last;    /* time of the last segment */
 	__u64 syn;     /* time of the first SYN; 0: not seen */

@@ -97,9 +97,10 @@ const lossTime = 200_000_000
 // roadTime is how long traffic needed on its way: a round trip each time that the window of slow start is full (RFC 5681,
 // 3.1), and for each segment that was lost.
 func roadTime(t *Traffic, rtt uint64) uint64 {
-	// While a reader has no room the sender probes with old data (RFC 8985, 7.3), which nothing had lost.
 	lost := uint64(t.Retransmitted + t.OutOfOrder)
-	lost -= min(lost, uint64(t.WindowUpdates))
+	if t.WindowUpdates > 0 {
+		lost = 0 // while a reader has no room the sender probes with old data (RFC 8985, 7.3): nothing was lost
+	}
 	return uint64(bits.Len32(t.Packets/initialWindow))*rtt + lost*(rtt+lossTime)
 }
 
