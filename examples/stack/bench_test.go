@@ -40,7 +40,7 @@ func deps(b *testing.B, s *stack.Stack) plugins.Deps {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cor, err := correlator.New(reader, options, nil)
+	cor, err := correlator.New(reader, options, func(*correlator.CallRecord) {})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -57,6 +57,7 @@ type callOf struct {
 }
 
 func (r *callOf) Header() pkghttp.Header { return r }
+func (r *callOf) Method() string         { return http.MethodGet }
 func (r *callOf) View() http.Header      { return nil }
 func (r *callOf) Set(string, string)     { r.set++ }
 func (r *callOf) Del(string)             {}
