@@ -27,7 +27,7 @@ demo: build ## Show everything at work, in network namespaces (wants root; ARGS=
 
 test: ## Run all tests (as root: those of the kernel, too)
 	$(GO) vet ./...
-	$(GO) test -count=1 ./...
+	$(GO) test -count=1 -p 1 ./... # one package at a time: the live tests compare times with the kernel's own
 
 conformance: build ## Replay the captures of PCAPS=DIR through the kernel program and compare every figure with their oracles (wants root)
 	@test -n "$(PCAPS)" || { echo "conformance: name the folder of the captures: make conformance PCAPS=DIR" >&2; exit 2; }
