@@ -30,7 +30,7 @@ type pendingCall struct {
 	plugin uint64 // when its plugin ran first
 }
 
-// open starts the group of a call that begins with an exchange, or, without one, at where the flow stands.
+// begin starts the group of a call that begins with an exchange, or, without one, at where the flow stands.
 func (g *group) begin(r *flow.Record, first uint32, start marks, p pendingCall) {
 	*g = group{open: true, first: first, start: start, before: g.after, call: p, more: g.more[:0]}
 	g.at.Plugin = p.plugin

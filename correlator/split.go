@@ -78,7 +78,7 @@ func split(record *CallRecord) Split {
 	}
 	s.Waiting = until(waited)
 	s.Serving = until(at.FirstResponse)
-	s.Leaving = until(max(at.LastResponse, min(at.LastRequest, at.LastResponse)))
+	s.Leaving = until(at.LastResponse)
 	s.Network = until(at.Acknowledged)
 	s.Total = last - at.FirstRequest
 	rtt := uint64(record.RTT.Now) * 1000
