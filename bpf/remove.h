@@ -44,10 +44,7 @@ static __always_inline int remove_flow(const struct removal *ask)
 		unlock(&r->conn.lock);
 		return 0;
 	}
-	if (r->conn.dir[RX].holes)
-		drop_holes(&r->conn.dir[RX], &ask->key, RX);
-	if (r->conn.dir[TX].holes)
-		drop_holes(&r->conn.dir[TX], &ask->key, TX);
+	drop_all_holes(r, &ask->key);
 	REMOVE(flows, TABLE_FLOWS, &r->conn, &ask->key);
 	return 1;
 }

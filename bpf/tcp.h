@@ -184,12 +184,12 @@ static __always_inline void fill_record(struct flow_record *r, const struct conn
 }
 
 /* The record's last generation takes its holes along. */
-static __always_inline void drop_all_holes(struct flow_record *r, const struct packet *p)
+static __always_inline void drop_all_holes(struct flow_record *r, const struct flow_key *key)
 {
 	if (r->conn.dir[RX].holes)
-		drop_holes(&r->conn.dir[RX], &p->key, RX);
+		drop_holes(&r->conn.dir[RX], key, RX);
 	if (r->conn.dir[TX].holes)
-		drop_holes(&r->conn.dir[TX], &p->key, TX);
+		drop_holes(&r->conn.dir[TX], key, TX);
 }
 
 /*
@@ -202,7 +202,7 @@ static __always_inline int promote(struct __sk_buff *skb, struct conn *half, con
 	struct flow_record *r = take_record(p, &reason);
 	if (!r)
 		return reason;
-	drop_all_holes(r, p);
+	drop_all_holes(r, &p->key);
 	fill_record(r, half);
 	reason = count_on_flow(skb, r, p, dir);
 	take_handshake_round_trip(r);
