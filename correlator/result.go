@@ -1,6 +1,9 @@
 package correlator
 
-import "fivetuple/correlator/flow"
+import (
+	"fivetuple/correlator/flow"
+	"fivetuple/correlator/signal"
+)
 
 // Match says how a call's figures were found.
 type Match uint8
@@ -63,6 +66,10 @@ type Result struct {
 	Size   Size
 	// FlowID is the connection's Community ID; "" if the tuple is not known.
 	FlowID string
+
+	// Judged: Facts are what is not normal about the call, as far as is known. Learning: its baseline is not ready.
+	Judged, Learning bool
+	Facts            signal.Facts
 }
 
 // RTT is the round trip to the peer, in microseconds; 0 for what was not measured.

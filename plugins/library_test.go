@@ -49,7 +49,7 @@ func serveAndRun(m *testing.M) int {
 	if err := os.Setenv("APISIX_LISTEN_ADDRESS", "unix:"+socket(dir)); err != nil {
 		panic(err)
 	}
-	cor, err := correlator.New(newWire(), correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second, Quiet: 5 * time.Second}, nil)
+	cor, err := correlator.New(newWire(), correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second, Quiet: 5 * time.Second}, nil, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -77,7 +77,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	}
 	out := newOutput(c, clock, log)
 	defer out.close(log)
-	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink())
+	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), nil)
 	if err != nil {
 		return err
 	}

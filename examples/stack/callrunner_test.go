@@ -65,7 +65,7 @@ func (r *callRunner) newCorrelator() {
 	r.t.Helper()
 	options := conf.Default().Correlator
 	options.Quiet = time.Second
-	c, err := correlator.New(r.table, options, r.take)
+	c, err := correlator.New(r.table, options, r.take, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
