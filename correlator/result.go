@@ -92,3 +92,12 @@ type Size struct {
 	flow.Span
 	Min, Max uint16 // IP bytes of the smallest and the largest packet; 0: not known
 }
+
+// Found is what a plugin found of a call, for those that run on it after.
+type Found struct {
+	Known     bool // the rest was looked for
+	Tuple     Tuple
+	From      TupleSource
+	FlagAbove float64 // as it was asked for
+	Result    Result
+}
