@@ -33,6 +33,8 @@ type Config struct {
 	Agent bpf.Options `koanf:"agent"`
 	// Correlator is how a call finds its record.
 	Correlator correlator.Options `koanf:"correlator"`
+	// Signals is what is made of what is not normal.
+	Signals Signals `koanf:"signals"`
 	// Runner is what `fivetuple run` needs.
 	Runner Runner `koanf:"runner"`
 	// Calls is what is written of finished calls.
@@ -76,6 +78,7 @@ func (c Config) Validate() error {
 	return errors.Join(
 		within("agent", c.Agent.Validate()),
 		within("correlator", c.Correlator.Validate()),
+		within("signals", c.Signals.Validate()),
 		within("runner", c.Runner.Validate()),
 		within("calls", c.Calls.Validate()),
 		within("metrics", c.Metrics.Validate()),

@@ -103,9 +103,12 @@ func (j *judge) teach(s *scratch, record *CallRecord, now uint64) {
 	}
 	c, o := &s.call, &s.seen
 	*o = baseline.Observation{Source: record.Peer.Addr().As16(), Abnormal: record.Flagged}
+	at := &record.At
 	o.Values = [baseline.Quantities]float64{
-		baseline.Size: float64(c.Request.Bytes), baseline.Receive: float64(c.Receive), baseline.Wait: float64(c.Wait), baseline.RTT: float64(c.RTT),
-		baseline.Response: float64(microseconds(record.At.Plugin, record.At.LastResponse)),
+		baseline.Size: float64(c.Request.Bytes), baseline.RTT: float64(c.RTT),
+		baseline.Receive:  observed(at.FirstRequest, at.LastRequest),
+		baseline.Wait:     observed(at.LastRequest, at.Plugin),
+		baseline.Response: observed(at.Plugin, at.LastResponse),
 	}
 	j.Baselines.Learn(now, baseline.Key{Route: record.Route.Route, Method: record.Method}, o)
 }

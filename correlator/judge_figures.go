@@ -1,6 +1,8 @@
 package correlator
 
 import (
+	"math"
+
 	"fivetuple/correlator/baseline"
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
@@ -30,6 +32,14 @@ func judgedRequest(s *flow.Span, retransmitted, outOfOrder uint32) signal.Traffi
 		t.Retransmitted = min(uint32(uint64(again)*uint64(s.Packets)/s.Payload), retransmitted)
 	}
 	return t
+}
+
+// observed returns the time between two moments in microseconds; NaN if one was not seen.
+func observed(from, to uint64) float64 {
+	if from == 0 || to == 0 {
+		return math.NaN()
+	}
+	return float64(microseconds(from, to))
 }
 
 // roundTrip returns the smoothed one, or the handshake's before there is one.

@@ -1,6 +1,7 @@
 package plugins_test
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"strings"
@@ -19,9 +20,19 @@ import (
 func judged(tb testing.TB, table flow.Table, against signal.Verdict) plugins.Deps {
 	tb.Helper()
 	sources := new(correlator.SourceList)
+	holdAgainst(sources, against)
+	return judgedBy(tb, table, sources)
+}
+
+// holdAgainst holds a verdict against the wire's peer.
+func holdAgainst(sources *correlator.SourceList, v signal.Verdict) {
 	sources.Replace(map[[16]byte]correlator.SourceVerdict{
-		netip.MustParseAddr("192.0.2.7").As16(): {Verdict: against, Until: math.MaxUint64},
+		netip.MustParseAddr("192.0.2.7").As16(): {Verdict: v, Until: math.MaxUint64},
 	})
+}
+
+func judgedBy(tb testing.TB, table flow.Table, sources correlator.Sources) plugins.Deps {
+	tb.Helper()
 	c, err := correlator.New(table, correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second, Quiet: 5 * time.Second}, nil,
 		&correlator.Judge{Sources: sources, FlagAbove: 0.8})
 	if err != nil {
@@ -70,11 +81,13 @@ func TestAnomalyHeader(t *testing.T) {
 // half of the last.
 func TestAnomalyReadBack(t *testing.T) {
 	all := signal.Verdict{Signals: signal.All}
+	sources := new(correlator.SourceList)
+	p := plugins.NewPacketInsight(judgedBy(t, newWire(), sources))
+	conf, _ := p.ParseConf([]byte(`{"headers":["match","anomaly"],"format":"dictionary"}`))
 	for i := range 4001 {
 		all.Score = float64(i) / 4000
-		p := plugins.NewPacketInsight(judged(t, newWire(), all))
-		conf, _ := p.ParseConf([]byte(`{"headers":["match","anomaly"],"format":"dictionary"}`))
-		r := newRequest(tupleField())
+		holdAgainst(sources, all)
+		r := newRequest(strings.Replace(tupleField(), " 17 1 ", fmt.Sprintf(" %d 1 ", i+17), 1)) // what was said of a call stays
 		p.RequestFilter(conf, nil, r)
 		dictionary, err := httpsfv.UnmarshalDictionary(r.header.Values("X-Packet"))
 		if err != nil {

@@ -77,7 +77,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	}
 	out := newOutput(c, clock, log)
 	defer out.close(log)
-	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), nil)
+	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), &correlator.Judge{FlagAbove: c.Signals.FlagAbove})
 	if err != nil {
 		return err
 	}

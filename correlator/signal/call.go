@@ -63,9 +63,9 @@ func (f *Facts) AddCall(c *Call) {
 }
 
 // What a signal can be worth. The weak ones also happen to honest clients, on bad roads and with large bodies; all of them at
-// once, 1 - (1-0.15)(1-0.1)..., stay below the default of 0.8 from which on a score is a flag. A strong one is a flag by itself.
+// once, 1 - (1-0.15)(1-0.1)..., stay below the default of 0.8 above which a score is a flag. A strong one is a flag by itself, and enough for packet-guard's default of 0.9.
 const (
-	strong = 0.9
+	strong = 0.95
 
 	weakRetransmit  = 0.2
 	weakOutOfOrder  = 0.15

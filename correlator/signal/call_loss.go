@@ -9,7 +9,7 @@ package signal
 // tcp_retries2). What the gateway had to send again is the road's, and weak.
 func retransmit(c *Call) float64 {
 	rx, tx := &c.Request, &c.Response
-	storm := min(ramp(share(rx.Retransmitted, rx.Packets), 0.35, 0.6), ramp(float64(rx.Retransmitted), 16, 48))
+	storm := min(ramp(share(rx.Retransmitted, rx.Packets), 0.5, 0.65), ramp(float64(rx.Retransmitted), 16, 48))
 	return max(strong*storm, weakRetransmit*max(lossy(rx.Retransmitted, rx.Packets), lossy(tx.Retransmitted, tx.Packets)))
 }
 

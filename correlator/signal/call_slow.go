@@ -9,11 +9,12 @@ const second = 1e6 // microseconds
 // default (MinRate=500). One pause of a client that lost its network is a few segments with one gap: weak, as is all that is
 // only longer than usual.
 func slowRequest(c *Call) float64 {
-	if !c.Usual.Ready || c.Receive == 0 {
+	p99 := c.Usual.Quantities[baseline.Receive].P99
+	if !c.Usual.Ready || p99 == 0 || c.Receive == 0 {
 		return 0
 	}
 	took := float64(c.Receive)
-	times := took / max(c.Usual.Quantities[baseline.Receive].P99, 1000)
+	times := took / max(p99, 1000)
 	if times <= 2 {
 		return 0 // as most
 	}

@@ -147,6 +147,17 @@ func TestWithoutABaseline(t *testing.T) {
 	}
 }
 
+// TestAnUnknownQuantity of a ready baseline says nothing.
+func TestAnUnknownQuantity(t *testing.T) {
+	c := normal()
+	c.Usual.Quantities = [baseline.Quantities]baseline.Range{}
+	c.Request = signal.Traffic{Packets: 100, Bytes: 1e12, Payload: 100_000}
+	c.Receive, c.Wait, c.RTT = 1e12, 1e12, 1e12
+	if v := verdict(&c); v.Score != 0 {
+		t.Errorf("%+v", v)
+	}
+}
+
 // TestWeakSignals: each is there where its figure is far from usual, and alone it is never worth a flag.
 func TestWeakSignals(t *testing.T) {
 	for s, change := range map[signal.Signal]func(*signal.Call){

@@ -9,10 +9,11 @@ import (
 // beyond says how far a value is above what is usual for a call of its kind, from 0 at `from` times the 99th percentile to 1
 // at `to` times, by its logarithm. What is usual counts as at least the floor, below which nobody cares.
 func (c *Call) beyond(q baseline.Quantity, value uint64, floor, from, to float64) float64 {
-	if !c.Usual.Ready || value == 0 {
+	p99 := c.Usual.Quantities[q].P99
+	if !c.Usual.Ready || p99 == 0 || value == 0 {
 		return 0
 	}
-	times := float64(value) / max(c.Usual.Quantities[q].P99, floor)
+	times := float64(value) / max(p99, floor)
 	if times <= from {
 		return 0 // as most
 	}
