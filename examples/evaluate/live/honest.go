@@ -14,7 +14,7 @@ import (
 type tally struct{ calls, refused, failed atomic.Int64 }
 
 // route is the gateway's that has packet-guard, and refuses.
-const route = "/guarded/"
+const route = "/enforced/"
 
 // statusRefused is packet-guard's by default.
 const statusRefused = 429

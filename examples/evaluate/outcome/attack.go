@@ -11,8 +11,10 @@ type Attack struct {
 	Duration float64  `json:"duration_seconds"` // from its first to its last packet
 	Twin     string   `json:"benign_twin"`      // what separates it from honest traffic
 	Found    bool     `json:"found"`
-	Seconds  float64  `json:"seconds"` // from its first packet to the first flag
-	Signals  []string `json:"signals"` // of all flags, in the order of the first
+	Seconds  float64  `json:"seconds"` // from its first packet to the first flag; of trials the median
+	Trials   int      `json:"trials,omitempty"`
+	Worst    float64  `json:"worst_seconds,omitempty"` // of trials
+	Signals  []string `json:"signals"`                 // of all flags, in the order of the first
 	// Short: it lasted less than ShortTime; how soon it was found is then not judged.
 	Short bool    `json:"short"`
 	Fixed []Fixed `json:"fixed_limits"` // what fixed limits say of the same packets

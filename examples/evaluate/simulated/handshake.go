@@ -34,13 +34,17 @@ type conn struct {
 
 // dial opens a connection, and calls then with it, or with nil if the gateway refused it.
 func (h *host) dial(port uint16, then func(*conn)) {
+	h.newConn(port).syn(repeatSYN, then)
+}
+
+func (h *host) newConn(port uint16) *conn {
 	w := h.w
 	*h.port = max(*h.port+1, 1024) // it wraps around
 	c := &conn{w: w, host: h, tls: h.tls}
 	c.key = flow.Key{Local: gatewayAddress(), Remote: h.address, LocalPort: port, RemotePort: *h.port, Proto: flow.TCP}
 	c.next = [2]uint32{w.random.Uint32(), w.random.Uint32()}
 	c.window = [2]float64{firstWindow, firstWindow}
-	c.syn(repeatSYN, then)
+	return c
 }
 
 // syn sends one, until it is answered.
@@ -50,17 +54,13 @@ func (c *conn) syn(again time.Duration, then func(*conn)) {
 		w.after(again, func() { c.syn(2*again, then) })
 		return
 	}
-	half := c.takeSYN()
 	if !w.listening {
-		half.Dir[flow.TX].Flags |= flagRST | flagACK
-		w.fixed.Established(c.key)
+		c.refuse()
 		w.after(c.host.trip(), func() { then(nil) })
 		return
 	}
-	if half.SYNACK == 0 {
-		half.SYNACK = w.now
-	}
-	half.Dir[flow.TX].Flags |= flagSYN | flagACK
+	half := c.takeSYN()
+	w.answer(half)
 	if w.lost(c.host) {
 		w.after(again, func() { c.syn(2*again, then) })
 		return
@@ -69,6 +69,21 @@ func (c *conn) syn(again time.Duration, then func(*conn)) {
 		c.establish(half)
 		then(c)
 	})
+}
+
+// refuse answers a SYN with a reset.
+func (c *conn) refuse() {
+	half := c.takeSYN()
+	half.Dir[flow.TX].Flags |= flagRST | flagACK
+	c.w.fixed.Established(c.key)
+}
+
+// answer is the gateway's SYN-ACK.
+func (w *world) answer(half *flow.Conn) {
+	if half.SYNACK == 0 {
+		half.SYNACK = w.now
+	}
+	half.Dir[flow.TX].Flags |= flagSYN | flagACK
 }
 
 // takeSYN is what the kernel program makes of one.
@@ -87,9 +102,7 @@ func (c *conn) takeSYN() *flow.Conn {
 	rx := &half.Dir[flow.RX]
 	rx.Known, rx.Flags, rx.TTL, rx.ISN = flow.KnownOpener|flow.KnownISN|flow.KnownSeq, flagSYN, c.host.ttl, c.next[flow.RX]
 	rx.DataHigh = rx.ISN + 1
-	if !w.half.put(c.key, half) {
-		w.counts[flow.TableHalfOpen].Inserted++
-	}
+	w.begin(c.key, half)
 	return half
 }
 

@@ -1,7 +1,6 @@
 package simulated
 
 import (
-	"fmt"
 	"time"
 
 	"fivetuple/correlator/flow"
@@ -12,13 +11,14 @@ import (
 type kernel struct {
 	flows    table[flow.Key, flow.Record]
 	half     table[flow.Key, flow.Conn]
+	oldest   []flow.Key // of half, the oldest first; some are gone
 	sources  table[[16]byte, flow.Source]
 	verdicts map[flow.VerdictKey]flow.Verdict
 	counts   [flow.Tables]flow.TableCounts
 	strays   watch.Strays
 }
 
-// halfOpenRoom is agent.tables.half_open. No benign scenario may need more: its table makes no room.
+// halfOpenRoom is agent.tables.half_open: the oldest make room.
 const halfOpenRoom = 16384
 
 func newKernel() kernel {
@@ -48,9 +48,6 @@ func (k *kernel) Flows(limit int, take func(flow.Key, *flow.Record)) (bool, erro
 
 // HalfOpen implements watch.Tables.
 func (k *kernel) HalfOpen(limit int, take func(flow.Key, *flow.Conn)) (bool, error) {
-	if n := len(k.half.keys); n > halfOpenRoom {
-		return true, fmt.Errorf("%d half-open connections are more than %d", n, halfOpenRoom)
-	}
 	return k.half.read(limit, take), nil
 }
 
@@ -104,6 +101,19 @@ func (k *kernel) sweep(now uint64) {
 	k.counts[flow.TableHalfOpen].Removed += k.half.sweep(func(c *flow.Conn) bool {
 		return old(c, c.State == flow.StatePromoted, halfOpenLife, promotedLife)
 	})
+}
+
+// begin adds an entry to the half-open table.
+func (k *kernel) begin(key flow.Key, half *flow.Conn) {
+	if k.half.put(key, half) {
+		return
+	}
+	k.counts[flow.TableHalfOpen].Inserted++
+	k.oldest = append(k.oldest, key)
+	for len(k.half.keys) > halfOpenRoom {
+		k.half.remove(k.oldest[0]) // it may be gone, or have come again: then it goes too soon
+		k.oldest = k.oldest[1:]
+	}
 }
 
 // source returns what is counted of an address.

@@ -51,6 +51,9 @@ func (w *world) note(report watch.Report) {
 			kind = "listener"
 		}
 		w.result.Flag(kind+": "+e.Verdict.Signals.String(), w.now-w.start < uint64(coldTime))
+		if w.began != nil {
+			w.began(e.Key, e.Verdict)
+		}
 	}
 }
 
@@ -64,7 +67,7 @@ func (w *world) take(r *correlator.CallRecord) {
 		v := r.Facts.Verdict(signal.All)
 		w.result.Flag("call: "+v.Signals.String(), cold)
 	}
-	if w.flagged != nil {
-		w.flagged(r)
+	if w.ended != nil {
+		w.ended(r)
 	}
 }

@@ -34,17 +34,27 @@ func (t *table[K, V]) sweep(goes func(*V) bool) (removed uint64) {
 		if !goes(t.values[i]) {
 			continue
 		}
-		last := len(t.keys) - 1
-		delete(t.at, t.keys[i])
-		if i != last {
-			t.keys[i], t.values[i] = t.keys[last], t.values[last]
-			t.at[t.keys[i]] = i
-		}
-		t.values[last] = nil
-		t.keys, t.values = t.keys[:last], t.values[:last]
+		t.remove(t.keys[i])
 		removed++
 	}
 	return removed
+}
+
+// remove removes an entry, if it is there.
+func (t *table[K, V]) remove(k K) bool {
+	i, ok := t.at[k]
+	if !ok {
+		return false
+	}
+	last := len(t.keys) - 1
+	delete(t.at, k)
+	if i != last {
+		t.keys[i], t.values[i] = t.keys[last], t.values[last]
+		t.at[t.keys[i]] = i
+	}
+	t.values[last] = nil
+	t.keys, t.values = t.keys[:last], t.values[:last]
+	return true
 }
 
 // read calls take for the next entries, and returns whether it came to the end.

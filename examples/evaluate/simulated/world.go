@@ -9,6 +9,7 @@ import (
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
 	"fivetuple/correlator/flow"
+	"fivetuple/correlator/signal"
 	"fivetuple/correlator/watch"
 	"fivetuple/examples/evaluate/fixed"
 	"fivetuple/examples/evaluate/outcome"
@@ -44,7 +45,8 @@ type world struct {
 	guard     *guard
 	fixed     *fixed.Meter[flow.Key]
 	result    *outcome.Benign
-	flagged   func(*correlator.CallRecord) // is told of each call that has ended; nil: nobody is
+	ended     func(*correlator.CallRecord)          // is told of each call that has ended; nil: nobody is
+	began     func(flow.VerdictKey, signal.Verdict) // likewise of verdicts that begin
 	err       error
 }
 

@@ -1,0 +1,82 @@
+package outcome
+
+import "slices"
+
+// Report is everything that was found.
+type Report struct {
+	Attacks  []Attack   `json:"attacks"`
+	Benign   []Benign   `json:"benign"`
+	Learning []Learning `json:"learning"`
+	Totals   Totals     `json:"totals"`
+	Below    []string   `json:"below_the_bars"` // empty: all bars were reached
+}
+
+// Totals are sums over all that was played.
+type Totals struct {
+	Found         int     `json:"found"`
+	FoundByFixed  int     `json:"found_by_fixed_limits"`
+	MedianSeconds float64 `json:"median_seconds"` // from an attack's first packet to the first flag, of those that lasted ShortTime
+	MedianOfFixed float64 `json:"median_seconds_of_fixed_limits"`
+	Calls         int     `json:"benign_calls"`
+	Flags         int     `json:"benign_flags"`
+	Refused       int     `json:"benign_refused"`
+	FixedAlarms   int     `json:"benign_alarms_of_fixed_limits"`
+	// Per100000 is flags per 100,000 calls.
+	Per100000  Rate `json:"flags_per_100000_calls"`
+	PerHour    Rate `json:"flags_per_hour"`
+	ColdCalls  int  `json:"cold_calls"`
+	ColdFlags  int  `json:"cold_flags"`
+	HonestCall int  `json:"honest_calls_beside_attacks"`
+	HonestFlag int  `json:"honest_flags_beside_attacks"`
+}
+
+// Sum fills in the totals.
+func (r *Report) Sum() {
+	t := &r.Totals
+	var seconds, byFixed []float64
+	for i := range r.Attacks {
+		a := &r.Attacks[i]
+		if a.Found {
+			t.Found++
+		}
+		if a.Found && !a.Short {
+			seconds = append(seconds, a.Seconds)
+		}
+		if first := a.FirstFixed(); first.Found {
+			t.FoundByFixed++
+			if !a.Short {
+				byFixed = append(byFixed, first.Seconds)
+			}
+		}
+		if a.Honest != nil {
+			t.HonestCall += a.Honest.Calls
+			t.HonestFlag += a.Honest.Flagged
+		}
+	}
+	t.MedianSeconds, t.MedianOfFixed = Median(seconds), Median(byFixed)
+	hours := 0.0
+	for i := range r.Benign {
+		b := &r.Benign[i]
+		t.Calls += b.Calls
+		t.Flags += b.Flags
+		t.Refused += b.Refused
+		t.FixedAlarms += b.FixedAlarms()
+		t.ColdCalls += b.ColdCalls
+		t.ColdFlags += b.ColdFlags
+		hours += b.Seconds / 3600
+	}
+	t.Per100000, t.PerHour = RateOf(t.Flags, float64(t.Calls)/100_000), RateOf(t.Flags, hours)
+}
+
+// Median returns the middle value; 0 of none. It sorts them.
+func Median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	middle := len(values) / 2
+	if len(values)%2 == 1 {
+		return values[middle]
+	}
+	return (values[middle-1] + values[middle]) / 2
+}
