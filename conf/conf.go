@@ -16,6 +16,7 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/correlator"
+	"fivetuple/correlator/baseline"
 )
 
 //go:embed fivetuple.yaml
@@ -35,6 +36,8 @@ type Config struct {
 	Correlator correlator.Options `koanf:"correlator"`
 	// Signals is what is made of what is not normal.
 	Signals Signals `koanf:"signals"`
+	// Baseline is what is learned of finished calls.
+	Baseline baseline.Options `koanf:"baseline"`
 	// Runner is what `fivetuple run` needs.
 	Runner Runner `koanf:"runner"`
 	// Calls is what is written of finished calls.
@@ -79,6 +82,7 @@ func (c Config) Validate() error {
 		within("agent", c.Agent.Validate()),
 		within("correlator", c.Correlator.Validate()),
 		within("signals", c.Signals.Validate()),
+		within("baseline", c.Baseline.Validate()),
 		within("runner", c.Runner.Validate()),
 		within("calls", c.Calls.Validate()),
 		within("metrics", c.Metrics.Validate()),
