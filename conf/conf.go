@@ -34,10 +34,10 @@ type Config struct {
 	Agent bpf.Options `koanf:"agent"`
 	// Correlator is how a call finds its record.
 	Correlator correlator.Options `koanf:"correlator"`
-	// Signals is what is made of what is not normal.
-	Signals Signals `koanf:"signals"`
 	// Baseline is what is learned of finished calls.
 	Baseline baseline.Options `koanf:"baseline"`
+	// Signals is what is made of what is not normal.
+	Signals Signals `koanf:"signals"`
 	// Runner is what `fivetuple run` needs.
 	Runner Runner `koanf:"runner"`
 	// Calls is what is written of finished calls.

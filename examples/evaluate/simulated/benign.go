@@ -18,7 +18,7 @@ type Scenario struct {
 
 // Benign lists the scenarios.
 func Benign() []Scenario {
-	return []Scenario{peak(), deploy(), mobileClients(), sharedAddress(), longPolling(), uploads(), healthChecks()}
+	return []Scenario{peak(), deploy(), mobileClients(), sharedAddress(), longPolling(), uploads(), healthChecks(), batch()}
 }
 
 // Run plays a scenario to its end.

@@ -30,6 +30,24 @@ func peak() Scenario {
 	}
 }
 
+// batch: a job of one address that calls as fast as it is answered, on many connections. It differs from a flood only by its
+// rate, so that a flag is nothing to wonder at; its calls must go through.
+func batch() Scenario {
+	const stay, from, took = 15 * time.Minute, 2 * time.Minute, 10 * time.Minute
+	return Scenario{
+		Name: "batch job", Time: stay, What: "40 people; for 10 min a job of one address on 32 connections, each call right after the other",
+		play: func(w *world) {
+			w.people(40, home(), 20*time.Second, stay)
+			job := w.newHost(office())
+			w.after(from, func() {
+				for range 32 {
+					w.machine(job, 0, took)
+				}
+			})
+		},
+	}
+}
+
 // machine makes calls on one connection, with a pause between them, for a time.
 func (w *world) machine(h *host, pause, stay time.Duration) {
 	until := w.now + uint64(stay)
