@@ -1,17 +1,15 @@
-package simulated_test
+package simulated
 
 import (
 	"testing"
-
-	"fivetuple/examples/evaluate/simulated"
 )
 
 // TestAttacksAreFound: that no flag is raised on ordinary traffic says something only if there are flags in this world.
 func TestAttacksAreFound(t *testing.T) {
-	for _, a := range simulated.Attacks() {
+	for _, a := range Attacks() {
 		t.Run(a.Name, func(t *testing.T) {
 			t.Parallel()
-			got, err := a.Run(settings(), 1)
+			got, err := a.Run(defaults(), 1)
 			if err != nil {
 				t.Fatal(err)
 			}

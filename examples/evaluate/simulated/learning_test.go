@@ -1,14 +1,12 @@
-package simulated_test
+package simulated
 
 import (
 	"testing"
-
-	"fivetuple/examples/evaluate/simulated"
 )
 
 // TestRampIsBounded: what attackers make usual moves, but not faster than it may.
 func TestRampIsBounded(t *testing.T) {
-	all, err := simulated.Ramps(settings(), 1)
+	all, err := Ramps(defaults(), 1)
 	if err != nil || len(all) == 0 {
 		t.Fatal(all, err)
 	}
@@ -22,7 +20,7 @@ func TestRampIsBounded(t *testing.T) {
 
 // TestShiftStopsAlarming: a change of everybody's is flagged at first, and no longer than the settings say.
 func TestShiftStopsAlarming(t *testing.T) {
-	got, err := simulated.Shift(settings(), 1)
+	got, err := Shift(defaults(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
