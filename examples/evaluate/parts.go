@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 
 	"fivetuple/conf"
+	"fivetuple/correlator/watch"
 	"fivetuple/examples/evaluate/live"
 	"fivetuple/examples/evaluate/outcome"
 	"fivetuple/examples/evaluate/simulated"
@@ -13,18 +15,22 @@ import (
 
 // parts lists all there is to play.
 func parts(o *options) ([]part, error) {
-	captures, err := captureParts(o)
-	if err != nil {
-		return nil, err
-	}
-	defaults, err := conf.Default()
-	if err != nil {
-		return nil, err
-	}
+	defaults := conf.Default()
 	settings := simulated.Settings{
-		Correlator: defaults.Correlator, Watch: defaults.Watch, Baseline: defaults.Baseline, FlagAbove: defaults.Signals.FlagAbove,
+		Correlator: defaults.Correlator, Watch: watch.Options{Enabled: true, Keep: time.Minute, Flows: 65536}, Baseline: defaults.Baseline, FlagAbove: defaults.Signals.FlagAbove,
+	}
+	captures, err := captureParts(o, settings.Watch)
+	if err != nil {
+		return nil, err
 	}
 	all := append(captures, liveParts(o)...)
+	for _, a := range simulated.Attacks() {
+		all = append(all, part{"simulated attack/" + a.Name, func(_ context.Context, to *outcome.Report) error {
+			one, err := a.Run(settings, o.seed)
+			to.Attacks = append(to.Attacks, one)
+			return err
+		}})
+	}
 	for _, s := range simulated.Benign() {
 		all = append(all, part{"simulated/" + s.Name, func(_ context.Context, to *outcome.Report) error {
 			b, err := s.Run(settings, o.seed)

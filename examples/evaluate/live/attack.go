@@ -67,15 +67,11 @@ func (a *Attack) Run(ctx context.Context, o Options) (result outcome.Attack, err
 	attackErr := a.attack(ctx, s, attacker, honest)
 	stop()
 	wg.Wait()
-	pause(ctx, quietTime) // the last calls' lines
-	if err := errors.Join(ctx.Err(), attackErr, capture.Stop()); err != nil {
+	if err := errors.Join(ctx.Err(), attackErr, s.end(), capture.Stop()); err != nil {
 		return result, fmt.Errorf("%s: %w", a.Name, err)
 	}
 	return a.evaluate(s, capture.Packets(), honest, &t)
 }
-
-// quietTime is after what silence a call without another one behind it has ended (correlator.quiet, and a quarter).
-const quietTime = 7 * time.Second
 
 // attack plays until it is found, and a little longer, or to its end.
 func (a *Attack) attack(ctx context.Context, s *scene, attacker, honest *player) error {
@@ -121,7 +117,9 @@ func (a *Attack) evaluate(s *scene, packets []lab.Packet, honest *player, t *tal
 		if first == 0 {
 			first = uint64(p.Time)
 		}
-		last = uint64(p.Time)
+		if segment.RX {
+			last = uint64(p.Time)
+		}
 	}
 	if first == 0 {
 		return result, fmt.Errorf("%s: %w", a.Name, errNothing)

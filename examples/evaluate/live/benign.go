@@ -77,8 +77,7 @@ func (b *Set) Run(ctx context.Context, o Options) (results []outcome.Benign, err
 	}
 	wg.Wait()
 	took := time.Since(begin)
-	pause(ctx, quietTime)
-	if err := errors.Join(append(errs, ctx.Err(), capture.Stop())...); err != nil {
+	if err := errors.Join(append(errs, ctx.Err(), s.end(), capture.Stop())...); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.Name, err)
 	}
 	alarms := fixedAlarms(capture.Packets())

@@ -49,6 +49,13 @@ func newScene(ctx context.Context, o Options, road *lab.Impairment, offloads boo
 	return s, nil
 }
 
+// end ends the runner, which so writes the line of each call, and reads the last ones.
+func (s *scene) end() error {
+	err := s.StopRunner()
+	s.flags.drain(s.CallsFile())
+	return err
+}
+
 // Close ends it.
 func (s *scene) Close() error {
 	if s.flags != nil {
