@@ -44,9 +44,10 @@ func (s *Stack) writeFiles() error {
 			"pins":       map[string]any{"path": s.Pins(), "group": strconv.Itoa(nobody)},
 			"on_exit":    "remove",
 		},
-		"runner":  map[string]any{"socket": s.socket(), "drain": "0s", "switches": s.path("switches.yaml")},
-		"calls":   map[string]any{"file": s.CallsFile()},
-		"metrics": map[string]any{"listen": s.options.Metrics},
+		"runner":   map[string]any{"socket": s.socket(), "drain": "0s", "switches": s.path("switches.yaml")},
+		"baseline": map[string]any{"file": filepath.Join(s.dir, "socket", "baseline")},
+		"calls":    map[string]any{"file": s.CallsFile()},
+		"metrics":  map[string]any{"listen": s.options.Metrics},
 	}
 	if s.options.Tuple != "" {
 		settings["correlator"] = map[string]any{"tuple": s.options.Tuple}

@@ -10,6 +10,7 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/correlator"
+	"fivetuple/correlator/baseline"
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
 	"fivetuple/plugins"
@@ -46,6 +47,7 @@ type whole struct {
 	stats    server.Stats
 	counters plugins.Counters
 	cor      correlator.Counters
+	base     baseline.Counters
 	log      calls.LogCounts
 	tables   bpf.Counts
 	err      error
@@ -60,6 +62,7 @@ func newWhole(t *testing.T, series int) *whole {
 	RegisterServer(w, &w.stats)
 	RegisterPlugins(w, &w.counters)
 	RegisterCorrelator(w, func() correlator.Counters { return w.cor })
+	RegisterBaselines(w, func() baseline.Counters { return w.base })
 	RegisterQueue(w, "metrics", func() uint64 { return 7 }, func() int { return 8 })
 	RegisterLog(w, func() calls.LogCounts { return w.log })
 	RegisterTables(w, func() (bpf.Counts, error) { return w.tables, w.err }, func() uint64 { return 12_500_000_000 })
