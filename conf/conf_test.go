@@ -19,7 +19,7 @@ func TestDefault(t *testing.T) {
 		Agent: bpf.Options{
 			Interfaces: []string{"*"},
 			Pins:       bpf.PinOptions{Path: "/run/fivetuple/bpf", Mode: "0440"},
-			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096},
+			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096, Verdicts: 16384},
 			Midstream:  bpf.MidstreamSocket,
 			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
 			OnExit:     bpf.ExitKeep,
