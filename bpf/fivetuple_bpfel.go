@@ -50,7 +50,8 @@ type fivetupleConn struct {
 		OutOfOrder     uint32
 		ZeroWindow     uint32
 		KeepAlive      uint32
-		Contended      uint32
+		Contended      uint16
+		Waited         uint16
 		FirstPayload   [16]uint8
 		SynMss         uint16
 		SynWscale      uint8
@@ -81,11 +82,11 @@ type fivetupleFlowRecord struct {
 		VarUs4      uint32
 		MinUs       uint32
 	}
-	Exchange uint32
-	Answered uint8
-	Reopened uint8
-	Pad      [2]uint8
-	Ring     [4]struct {
+	Exchange   uint32
+	Answered   uint8
+	Reopened   uint8
+	Duplicates uint16
+	Ring       [4]struct {
 		_       structs.HostLayout
 		Payload [2]uint64
 		Packets [2]uint32

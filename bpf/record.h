@@ -48,7 +48,8 @@ struct direction {
 	__u32 out_of_order;    /* segments that began below seq_high and filled a hole, or a part of one */
 	__u32 zero_window;     /* segments with window 0, without SYN, FIN or RST */
 	__u32 keep_alive;      /* segments of 0 or 1 byte at seq_high - 1 */
-	__u32 contended;       /* late segments folded in: counted, but their sequence and exchange are not */
+	__u16 contended;       /* late segments folded in: counted, but not their sequence and exchange; mod 2^16 */
+	__u16 waited;          /* milliseconds that time-outs took, before payload was sent again; mod 2^16 */
 	__u8 first_payload[16];
 	__u16 syn_mss;    /* of the SYN; 0: none */
 	__u8 syn_wscale;  /* of the SYN; valid with SYN_WSCALE */
@@ -137,10 +138,10 @@ struct round_trip {
 struct flow_record {
 	struct conn conn;
 	struct round_trip rtt;
-	__u32 exchange; /* number of the current exchange; it lies in ring[number % EXCHANGES] */
-	__u8 answered;  /* tx payload came since the current exchange's last new rx payload */
-	__u8 reopened;  /* a SYN with another ISN came: the half-open table may hold this 5-tuple's next generation */
-	__u8 pad[2];
+	__u32 exchange;   /* number of the current exchange; it lies in ring[number % EXCHANGES] */
+	__u8 answered;    /* tx payload came since the current exchange's last new rx payload */
+	__u8 reopened;    /* a SYN with another ISN came: the half-open table may hold this 5-tuple's next generation */
+	__u16 duplicates; /* tx segments that the peer says it had already, see sack.h; no more than were sent again */
 	struct exchange ring[EXCHANGES];
 };
 
