@@ -81,8 +81,8 @@ func (c Config) Validate() error {
 	return errors.Join(
 		within("agent", c.Agent.Validate()),
 		within("correlator", c.Correlator.Validate()),
-		within("signals", c.Signals.Validate()),
 		within("baseline", c.Baseline.Validate()),
+		within("signals", c.Signals.Validate()),
 		within("runner", c.Runner.Validate()),
 		within("calls", c.Calls.Validate()),
 		within("metrics", c.Metrics.Validate()),

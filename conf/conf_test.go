@@ -19,14 +19,14 @@ func TestDefault(t *testing.T) {
 		Agent: bpf.Options{
 			Interfaces: []string{"*"},
 			Pins:       bpf.PinOptions{Path: "/run/fivetuple/bpf", Mode: "0440"},
-			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096},
+			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096, Verdicts: 16384},
 			Midstream:  bpf.MidstreamSocket,
 			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
 			OnExit:     bpf.ExitKeep,
 		},
 		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second, Quiet: 5 * time.Second},
-		Signals:    Signals{FlagAbove: 0.8},
 		Baseline:   baseline.Default(),
+		Signals:    Signals{FlagAbove: 0.8},
 		Runner: Runner{
 			OnConfigError: ConfigErrorMark, Drain: 900 * time.Millisecond, Switches: "/var/lib/fivetuple/switches.yaml",
 		},

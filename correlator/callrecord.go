@@ -66,13 +66,18 @@ type CallRecord struct {
 	Flagged bool
 }
 
-// Traffic is what one direction carried of a call: segments with payload, in IP bytes. The last three are those of all its
+// Traffic is what one direction carried of a call: segments with payload, in IP bytes. What follows the span is of all its
 // segments, between this call's look-up and the next one's.
 type Traffic struct {
 	flow.Span
 	Retransmitted uint32
 	OutOfOrder    uint32
 	ZeroWindow    uint32
+	// Waited is how long retransmission time-outs took: nanoseconds, to a millisecond, from the last payload until some was
+	// sent again, if 100 or more of them; mod 65.5 s.
+	Waited uint64
+	// Duplicates, of the response: segments sent again that the client says it had already (RFC 2883).
+	Duplicates uint32
 	// WindowUpdates, of the response: the client had fallen behind with reading, and said that it has room again.
 	WindowUpdates uint32
 }

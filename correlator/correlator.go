@@ -79,7 +79,7 @@ type cursor struct {
 	known   bool   // next is known: all lengths until here were
 	unseen  bool   // calls came before that nothing is known of
 	body    bool   // the last call has a body, which may have arrived after it was looked at
-	late    uint32 // segments that the record lacked until here
+	late    uint16 // segments that the record lacked until here
 }
 
 // New returns a correlator over a table. The options must be valid. The sink gets the record of every call; nil: nobody

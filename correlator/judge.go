@@ -96,13 +96,14 @@ func (j *judge) end(s *scratch, conn *connection, record *CallRecord, now uint64
 	j.teach(s, record, now)
 }
 
-// teach has the baseline learn a call whose figures are its own and whole. One that was flagged is learned as abnormal.
+// teach has the baseline learn a call whose figures are its own and whole. One that was flagged, or is beyond what is usual,
+// is learned as abnormal: else whoever sends a little more each time would be what is usual in the end.
 func (j *judge) teach(s *scratch, record *CallRecord, now uint64) {
 	if j.Baselines == nil || record.Match != MatchExchange || record.Partial || record.Cut || record.Upgraded {
 		return
 	}
 	c, o := &s.call, &s.seen
-	*o = baseline.Observation{Source: record.Peer.Addr().As16(), Abnormal: record.Flagged}
+	*o = baseline.Observation{Source: record.Peer.Addr().As16(), Abnormal: record.Flagged || record.Facts.Verdict(signal.Learned).Signals != 0}
 	at := &record.At
 	o.Values = [baseline.Quantities]float64{
 		baseline.Size: float64(c.Request.Bytes), baseline.RTT: float64(c.RTT),

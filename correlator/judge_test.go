@@ -158,6 +158,7 @@ func TestWhatTeaches(t *testing.T) {
 	}{
 		{"an exchange", func(c *court) { c.play(rx(150, 50)); c.next(200, 0) }, 1, false},
 		{"a flagged one", func(c *court) { c.play(rx(sizes(200, 1)...)); c.next(200, 0) }, 1, true},
+		{"one beyond what is usual", func(c *court) { c.play(rx(200_000)); c.next(200_000, 0) }, 1, true},
 		{"a partial one", func(c *court) { c.play(rx(200)); c.next(200, 1000) }, 0, false},
 		{"a shared one", func(c *court) { c.play(rx(300)); c.next(200, 0) }, 0, false},
 		{"HTTP/2", func(c *court) { c.play(first(http2Preface), rx(200)); c.next(200, 0) }, 0, false},

@@ -93,6 +93,8 @@ func (c *Correlator) close(s *shard, conn *connection, last uint32, cut bool, no
 		t.Retransmitted = g.after[dir].retransmitted - g.before[dir].retransmitted
 		t.OutOfOrder = g.after[dir].outOfOrder - g.before[dir].outOfOrder
 		t.ZeroWindow = g.after[dir].zeroWindow - g.before[dir].zeroWindow
+		t.Duplicates = uint32(g.after[dir].duplicates - g.before[dir].duplicates)
+		t.Waited = uint64(g.after[dir].waited-g.before[dir].waited) * 1_000_000
 		t.WindowUpdates = uint32(g.after[dir].windowUpdates - g.before[dir].windowUpdates)
 	}
 	record.At = g.at

@@ -80,7 +80,9 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	defer learned.close() // after the last records
 	out := newOutput(c, clock, log)
 	defer out.close(log)
-	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), &correlator.Judge{Baselines: learned, FlagAbove: c.Signals.FlagAbove})
+	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), &correlator.Judge{
+		Baselines: learned, FlagAbove: c.Signals.FlagAbove,
+	})
 	if err != nil {
 		return err
 	}

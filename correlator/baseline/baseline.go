@@ -46,5 +46,5 @@ type Usual struct {
 type Observation struct {
 	Source   [16]byte            // the peer's address, IPv4 v4-mapped; of IPv6 the first 64 bits count
 	Values   [Quantities]float64 // NaN or below 0: not known
-	Abnormal bool                // it was flagged
+	Abnormal bool                // it was flagged, or beyond what is usual
 }

@@ -8,7 +8,7 @@ type Counters struct {
 	Ready int // of them, with a verdict
 
 	Learned  uint64 // calls
-	Abnormal uint64 // calls that were flagged, and so taught nothing
+	Abnormal uint64 // calls that were not normal, and so taught nothing
 	Capped   uint64 // calls that taught nothing, because their source had its share
 	Shared   uint64 // calls of keys beyond the bound, which share one baseline
 	Evicted  uint64 // keys that made room
