@@ -97,9 +97,17 @@ func newCapture(folder, name, tags string) Capture {
 // Kind returns what attack it is, by its tags: one of those that have a name of their own, or the first of the others.
 func (c *Capture) Kind() string {
 	for _, known := range []struct{ tag, kind string }{
-		{"slowloris", "slow-headers"}, {"slow-headers", "slow-headers"}, {"slow-body", "slow-body"}, {"slow-post", "slow-body"},
-		{"rudy", "slow-body"}, {"port-scan", "port-scan"}, {"syn-scan", "port-scan"}, {"syn-flood", "syn-flood"},
-		{"http-flood", "http-flood"}, {"reflection", "reflection"}, {"volume", "volume"},
+		{"slowloris", "slow-headers"},
+		{"slow-headers", "slow-headers"},
+		{"slow-body", "slow-body"},
+		{"slow-post", "slow-body"},
+		{"rudy", "slow-body"},
+		{"port-scan", "port-scan"},
+		{"syn-scan", "port-scan"},
+		{"syn-flood", "syn-flood"},
+		{"http-flood", "http-flood"},
+		{"reflection", "reflection"},
+		{"volume", "volume"},
 	} {
 		if slices.Contains(c.Tags, known.tag) {
 			return known.kind

@@ -15,6 +15,9 @@ import (
 // aftermath is how many looks there are after a capture's end.
 const aftermath = 4
 
+// epoch is what a replay adds to all times (bpf/replay.go): only differences are shown.
+const epoch = uint64(time.Second)
+
 // longestSilence, in looks: a capture may have a day without a packet in it, in which nothing changes.
 const longestSilence = 120
 
@@ -39,6 +42,7 @@ type event struct {
 type player struct {
 	found
 	replay  *bpf.Replay
+	tables  *bpf.Scanner
 	watcher *watch.Watcher
 	next    uint64 // time of the next look
 }
@@ -61,6 +65,7 @@ func play(path string, o watch.Options) (f found, err error) {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, p.replay.Close()) }()
+	p.tables = p.replay.Scanner()
 	sides := capture.Initiators(frames)
 	p.first = uint64(frames[0].Time.UnixNano())
 	p.next = p.first
@@ -104,8 +109,7 @@ func (p *player) take(frame capture.Frame, rx bool) error {
 
 // look is one of the watcher's.
 func (p *player) look() error {
-	now := bpf.ReplayTime(time.Unix(0, int64(p.next)))
-	report, err := p.watcher.Tick(now, p.replay.Temp())
+	report, err := p.watcher.Tick(p.next+epoch, p.tables)
 	if err != nil {
 		return err
 	}

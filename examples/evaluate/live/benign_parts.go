@@ -15,7 +15,8 @@ import (
 // upload is a body of a gibibyte, as fast as it goes.
 func upload() part {
 	const length = 1 << 30
-	return part{name: "1 GiB upload", what: "one body over veth, as fast as the gateway takes it", sources: 1,
+	return part{
+		name: "1 GiB upload", what: "one body over veth, as fast as the gateway takes it", sources: 1,
 		play: func(ctx context.Context, p *player, t *tally) error {
 			// It goes on beyond the set's time: half an upload would be none.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
@@ -41,7 +42,8 @@ func upload() part {
 				err = fmt.Errorf("%w: the upstream got %d of %d bytes", errShort, answer.Echo.Body, length)
 			}
 			return err
-		}}
+		},
+	}
 }
 
 var errShort = errors.New("not the whole body")
@@ -56,21 +58,25 @@ func (zeros) Read(b []byte) (int, error) {
 }
 
 func longPolling() part {
-	return part{name: "long polling", what: "40 clients, each with one call under way that is answered after 6 s", sources: 1,
+	return part{
+		name: "long polling", what: "40 clients, each with one call under way that is answered after 6 s", sources: 1,
 		play: func(ctx context.Context, p *player, t *tally) error {
 			return workers(40, func() {
 				p.visit(ctx, t, 0, func(int) []byte { return stack.Get(route+"poll?wait=6s", 0) })
 			})
-		}}
+		},
+	}
 }
 
 func healthChecks() part {
-	return part{name: "health checks", what: "10 probes that connect, ask and close, or only connect and reset, by turns, every 500 ms", sources: 1,
+	return part{
+		name: "health checks", what: "10 probes that connect, ask and close, or only connect and reset, by turns, every 500 ms", sources: 1,
 		play: func(ctx context.Context, p *player, t *tally) error {
 			return workers(10, func() {
 				p.probe(ctx, func(c net.Conn) { t.tryCall(ctx, stack.NewClient(c), stack.Get(route+"health", 0)) })
 			})
-		}}
+		},
+	}
 }
 
 // probe connects once a second.
@@ -91,16 +97,19 @@ func (p *player) probe(ctx context.Context, ask func(net.Conn)) {
 }
 
 func sharedAddress() part {
-	return part{name: "many users, 1 address", what: "60 connections of one address, each a call every 250 ms", sources: 1,
+	return part{
+		name: "many users, 1 address", what: "60 connections of one address, each a call every 250 ms", sources: 1,
 		play: func(ctx context.Context, p *player, t *tally) error {
 			p.honest(ctx, t, 60)
 			return nil
-		}}
+		},
+	}
 }
 
 // restart ends the gateway and starts it again, twice.
 func restart() part {
-	return part{name: "deploy restart", what: "20 kept connections; the gateway restarts twice", sources: 1,
+	return part{
+		name: "deploy restart", what: "20 kept connections; the gateway restarts twice", sources: 1,
 		play: func(ctx context.Context, p *player, t *tally) error {
 			var wg sync.WaitGroup
 			wg.Go(func() { p.honest(ctx, t, 20) })
@@ -111,11 +120,13 @@ func restart() part {
 			}
 			wg.Wait()
 			return err
-		}}
+		},
+	}
 }
 
 func mobileClients() part {
-	return part{name: "mobile clients", what: "60 connections, 600 ms round trip, 2 % loss each way, a call a second", sources: 1,
+	return part{
+		name: "mobile clients", what: "60 connections, 600 ms round trip, 2 % loss each way, a call a second", sources: 1,
 		play: func(ctx context.Context, p *player, t *tally) error {
 			return workers(60, func() {
 				p.visit(ctx, t, time.Second, func(n int) []byte {
@@ -125,5 +136,6 @@ func mobileClients() part {
 					return stack.Get(route+"mobile?pad=4000", 200)
 				})
 			})
-		}}
+		},
+	}
 }

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"fivetuple/bpf"
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
 	"fivetuple/examples/stack"
@@ -32,30 +31,25 @@ type flagged struct {
 // flags sees flags as they come: verdicts in the kernel's table, which a plugin's look-up and enforcement go by, and calls
 // that are flagged in the log.
 type flags struct {
-	verdicts *ebpf.Map
+	verdicts *bpf.Verdicts
 	log      *os.File
 	lines    *bufio.Reader
 	rest     []byte // of a line that is not whole yet
 	end      chan struct{}
 	done     sync.WaitGroup
 
-	mu    sync.Mutex
-	seen  map[flow.VerdictKey]bool
-	all   []flagged
-	calls map[netip.Addr]int // in the log
-	err   error
+	mu   sync.Mutex
+	seen map[flow.VerdictKey]bool
+	all  []flagged
+	err  error
 }
 
 func openFlags(st *stack.Stack) (*flags, error) {
-	pins, err := filepath.Glob(filepath.Join(st.Pins(), "v*", "verdicts"))
-	if false {
-		return nil, fmt.Errorf("%d tables of verdicts below %s, want 1: %w", len(pins), st.Pins(), err)
+	verdicts, err := bpf.OpenVerdicts(st.Pins(), false)
+	if err != nil {
+		return nil, err
 	}
-	f := &flags{end: make(chan struct{}), seen: map[flow.VerdictKey]bool{}, calls: map[netip.Addr]int{}}
-	if len(pins) == 0 {
-	} else if f.verdicts, err = ebpf.LoadPinnedMap(pins[0], &ebpf.LoadPinOptions{ReadOnly: true}); err != nil {
-		return nil, fmt.Errorf("open table of verdicts: %w", err)
-	}
+	f := &flags{verdicts: verdicts, end: make(chan struct{}), seen: map[flow.VerdictKey]bool{}}
 	f.done.Go(func() { f.run(st.CallsFile()) })
 	return f, nil
 }
@@ -63,6 +57,7 @@ func openFlags(st *stack.Stack) (*flags, error) {
 func (f *flags) close() {
 	close(f.end)
 	f.done.Wait()
+	_ = f.verdicts.Close()
 	if f.log != nil {
 		_ = f.log.Close()
 	}
@@ -78,9 +73,7 @@ func (f *flags) run(path string) {
 		case <-tick.C:
 		}
 		f.mu.Lock()
-		if f.verdicts != nil {
-			f.lookVerdicts()
-		}
+		f.lookVerdicts()
 		f.lookLog(path)
 		f.mu.Unlock()
 	}
@@ -95,12 +88,9 @@ func (f *flags) drain(path string) {
 
 func (f *flags) lookVerdicts() {
 	now := monotonic()
-	var key flow.VerdictKey
-	var v flow.Verdict
-	entries := f.verdicts.Iterate()
-	for entries.Next(&key, &v) {
+	err := f.verdicts.Each(func(key flow.VerdictKey, v *flow.Verdict) error {
 		if f.seen[key] {
-			continue
+			return nil
 		}
 		f.seen[key] = true
 		on := "address"
@@ -108,9 +98,10 @@ func (f *flags) lookVerdicts() {
 			on = "listener"
 		}
 		f.all = append(f.all, flagged{now, on, netip.AddrFrom16(key.Address).Unmap(), signal.Set(v.Signals).String()})
-	}
-	if err := entries.Err(); err != nil && f.err == nil {
-		f.err = fmt.Errorf("read table of verdicts: %w", err)
+		return nil
+	})
+	if err != nil && f.err == nil {
+		f.err = err
 	}
 }
 
@@ -140,7 +131,6 @@ func (f *flags) lookLog(path string) {
 			f.err = fmt.Errorf("read the log of calls: %w", err)
 		}
 		f.rest = f.rest[:0]
-		f.calls[l.Client.Unmap()]++
 		if l.Flagged {
 			f.all = append(f.all, flagged{monotonic(), "call", l.Client.Unmap(), l.Signals})
 		}

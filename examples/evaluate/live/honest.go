@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,11 +81,4 @@ func (p *player) honest(ctx context.Context, t *tally, connections int) {
 		}
 	})
 	wg.Wait()
-}
-
-// closeAll closes connections.
-func closeAll(conns []net.Conn) {
-	for _, c := range conns {
-		_ = c.Close()
-	}
 }

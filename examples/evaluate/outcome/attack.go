@@ -22,7 +22,7 @@ type Attack struct {
 	Honest *Honest `json:"honest,omitempty"`
 }
 
-// ShortTime, in seconds: a look a second says little about how soon a shorter attack is found.
+// ShortTime is in seconds: a look a second says little about how soon a shorter attack is found.
 const ShortTime = 3
 
 // Place is where an outcome comes from.

@@ -57,13 +57,13 @@ func (q *events) pop(until uint64) (event, bool) {
 }
 
 // after has something happen a time from now.
-func (w *world) after(d time.Duration, do func()) { w.events.push(w.now+uint64(max(d, 0)), do) }
+func (w *world) after(d time.Duration, do func()) { w.push(w.now+uint64(max(d, 0)), do) }
 
 // run lets time pass.
 func (w *world) run(d time.Duration) {
 	until := w.now + uint64(d)
 	for {
-		e, ok := w.events.pop(until)
+		e, ok := w.pop(until)
 		if !ok {
 			break
 		}

@@ -15,7 +15,7 @@ import (
 func (w *world) look() {
 	report, err := w.watcher.Tick(w.now, w)
 	w.err = errors.Join(w.err, err)
-	w.kernel.apply(report.Changes)
+	w.apply(report.Changes)
 	w.hand()
 	w.note(report)
 	w.cor.Sweep(w.now)

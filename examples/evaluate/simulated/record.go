@@ -98,15 +98,6 @@ func (c *conn) acknowledge(trip uint32) {
 	}
 }
 
-// keepAlive is one of the peer's: no new byte.
-func (c *conn) keepAlive() {
-	d := &c.record.Conn.Dir[flow.RX]
-	d.KeepAlive++
-	d.Packets++
-	d.Bytes += headers
-	c.record.Conn.Last = c.w.now
-}
-
 // first is what a direction begins with.
 func (c *conn) first(dir int) string {
 	switch {

@@ -30,7 +30,7 @@ func (t *table[K, V]) put(k K, v *V) (replaced bool) {
 
 // sweep removes entries, and returns how many.
 func (t *table[K, V]) sweep(goes func(*V) bool) (removed uint64) {
-	for i := len(t.keys) - 1; i >= 0; i-- {
+	for i := len(t.keys) - 1; i >= 0; i-- { //nolint:modernize // it removes while it goes
 		if !goes(t.values[i]) {
 			continue
 		}

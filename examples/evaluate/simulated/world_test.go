@@ -60,8 +60,8 @@ func TestRecordsOfARoad(t *testing.T) {
 	if lateCalls == 0 || resent < calls/50 {
 		t.Errorf("late segments in %d calls, sent again in %d, of %d", lateCalls, resent, calls)
 	}
-	if len(w.kernel.half.keys) > 1000 || !w.baselines.Usual(key("GET")).Ready {
-		t.Errorf("%d half-open entries are left; baseline ready: %v", len(w.kernel.half.keys), w.baselines.Usual(key("GET")).Ready)
+	if len(w.half.keys) > 1000 || !w.baselines.Usual(key("GET")).Ready {
+		t.Errorf("%d half-open entries are left; baseline ready: %v", len(w.half.keys), w.baselines.Usual(key("GET")).Ready)
 	}
 }
 
