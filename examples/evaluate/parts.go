@@ -4,10 +4,8 @@ import (
 	"context"
 	"io"
 	"os"
-	"time"
 
 	"fivetuple/conf"
-	"fivetuple/correlator/watch"
 	"fivetuple/examples/evaluate/live"
 	"fivetuple/examples/evaluate/outcome"
 	"fivetuple/examples/evaluate/simulated"
@@ -17,7 +15,7 @@ import (
 func parts(o *options) ([]part, error) {
 	defaults := conf.Default()
 	settings := simulated.Settings{
-		Correlator: defaults.Correlator, Watch: watch.Options{Enabled: true, Keep: time.Minute, Flows: 65536}, Baseline: defaults.Baseline, FlagAbove: defaults.Signals.FlagAbove,
+		Correlator: defaults.Correlator, Watch: defaults.Watch, Baseline: defaults.Baseline, FlagAbove: defaults.Signals.FlagAbove,
 	}
 	captures, err := captureParts(o, settings.Watch)
 	if err != nil {

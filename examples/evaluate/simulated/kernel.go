@@ -15,7 +15,7 @@ type kernel struct {
 	sources  table[[16]byte, flow.Source]
 	verdicts map[flow.VerdictKey]flow.Verdict
 	counts   [flow.Tables]flow.TableCounts
-	strays   watch.Strays
+	strays   flow.Strays
 }
 
 // halfOpenRoom is agent.tables.half_open: the oldest make room.
@@ -60,7 +60,7 @@ func (k *kernel) Sources(limit int, take func([16]byte, *flow.Source)) (bool, er
 func (k *kernel) TableCounts() ([flow.Tables]flow.TableCounts, error) { return k.counts, nil }
 
 // Strays implements watch.Tables.
-func (k *kernel) Strays() (watch.Strays, error) { return k.strays, nil }
+func (k *kernel) Strays() (flow.Strays, error) { return k.strays, nil }
 
 // Verdicts implements watch.Tables.
 func (k *kernel) Verdicts(take func(flow.VerdictKey, *flow.Verdict)) error {

@@ -7,14 +7,13 @@ import (
 	"fivetuple/conf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
-	"fivetuple/correlator/watch"
 	"fivetuple/examples/evaluate/outcome"
 )
 
 func defaults() Settings {
 	c := conf.Default()
 	return Settings{
-		Correlator: c.Correlator, Watch: watch.Options{Enabled: true, Keep: time.Minute, Flows: 65536},
+		Correlator: c.Correlator, Watch: c.Watch,
 		Baseline: c.Baseline, FlagAbove: c.Signals.FlagAbove,
 	}
 }
