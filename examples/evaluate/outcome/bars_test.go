@@ -34,7 +34,9 @@ func TestCheck(t *testing.T) {
 		{func(r *outcome.Report) { r.Benign[0].Flags = 6 }, "1.20 flags per 100,000"},
 		{func(r *outcome.Report) { r.Benign[0].Refused = 1 }, "1 calls were refused"},
 		{func(r *outcome.Report) { r.Benign[0].Calls = 499_999; r.Benign[0].Flags = 0 }, "fewer than"},
-		{func(r *outcome.Report) { r.Benign[0].Where = outcome.Capture }, "5 flags on ordinary traffic"},
+		{func(r *outcome.Report) {
+			r.Benign = append(r.Benign, outcome.Benign{Name: "calm", Where: outcome.Capture, Flags: 1})
+		}, "calm: 1 flags on ordinary traffic"},
 		{func(r *outcome.Report) { r.Learning[0].Figure = 2.1 }, "ramp"},
 	} {
 		r := good()

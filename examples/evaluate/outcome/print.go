@@ -82,8 +82,12 @@ func (r *Report) printBenign(w io.Writer) {
 				n := RateOf(b.Flags, float64(b.Calls)/100_000)
 				rate = fmt.Sprintf("%.2f (%.2f to %.2f)", n.Per, n.Low, n.High)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%.3f\t%d\t%d%s\t%.2f\t%s\t%d/%d\t%d\t%d%s\n", b.Name, b.Where, b.Sources, b.Seconds/3600, b.Calls,
-				b.Flags, list(b.Signals), b.PerHour(), rate, b.ColdCalls, b.ColdFlags, b.Refused, b.FixedAlarms(), list(b.Fixed))
+			hour := "-"
+			if b.Where != Capture {
+				hour = fmt.Sprintf("%.2f", b.PerHour())
+			}
+			fmt.Fprintf(t, "%s\t%s\t%d\t%.3f\t%d\t%d%s\t%s\t%s\t%d/%d\t%d\t%d%s\n", b.Name, b.Where, b.Sources, b.Seconds/3600, b.Calls,
+				b.Flags, list(b.Signals), hour, rate, b.ColdCalls, b.ColdFlags, b.Refused, b.FixedAlarms(), list(b.Fixed))
 		}
 	})
 	fmt.Fprintln(w)
@@ -130,9 +134,12 @@ func (r *Report) printTotals(w io.Writer) {
 	t := &r.Totals
 	fmt.Fprintln(w)
 	if n := len(r.Attacks); n > 0 {
-		fmt.Fprintf(w, "attacks: %d of %d found, after %.2f s in the median; fixed limits: %d, after %.2f s\n",
-			t.Found, n, t.MedianSeconds, t.FoundByFixed, t.MedianOfFixed)
+		fmt.Fprintf(w, "attacks: %d of %d found, after %.2f s in the median (captures and live %.2f, simulated %.2f); fixed limits: %d, after %.2f s\n",
+			t.Found, n, t.MedianSeconds, t.MedianReal, t.MedianSimulated, t.FoundByFixed, t.MedianOfFixed)
 		fmt.Fprintf(w, "honest calls beside them: %d, flagged %d\n", t.HonestCall, t.HonestFlag)
+	}
+	if t.Captures > 0 {
+		fmt.Fprintf(w, "captures of ordinary traffic: %d, flags %d\n", t.Captures, t.CaptureFlags)
 	}
 	if t.Calls > 0 {
 		fmt.Fprintf(w, "ordinary calls: %d, flags %d, per 100,000 calls %.3f (95 %%: %.3f to %.3f), an hour %.3f (95 %%: %.3f to %.3f), refused %d\n",

@@ -15,8 +15,11 @@ type Report struct {
 type Totals struct {
 	Found         int     `json:"found"`
 	FoundByFixed  int     `json:"found_by_fixed_limits"`
-	MedianSeconds float64 `json:"median_seconds"` // from an attack's first packet to the first flag, of those that lasted ShortTime
-	MedianOfFixed float64 `json:"median_seconds_of_fixed_limits"`
+	// Medians are from an attack's first packet to the first flag, of attacks that lasted ShortTime; of trials their median counts.
+	MedianSeconds   float64 `json:"median_seconds"`
+	MedianReal      float64 `json:"median_seconds_of_captures_and_live"`
+	MedianSimulated float64 `json:"median_seconds_of_simulated"`
+	MedianOfFixed   float64 `json:"median_seconds_of_fixed_limits"`
 	Calls         int     `json:"benign_calls"`
 	Flags         int     `json:"benign_flags"`
 	Refused       int     `json:"benign_refused"`
@@ -28,19 +31,26 @@ type Totals struct {
 	ColdFlags  int  `json:"cold_flags"`
 	HonestCall int  `json:"honest_calls_beside_attacks"`
 	HonestFlag int  `json:"honest_flags_beside_attacks"`
+	// Captures are those of ordinary traffic, and CaptureFlags the flags that they raised.
+	Captures     int `json:"ordinary_captures"`
+	CaptureFlags int `json:"ordinary_captures_flags"`
 }
 
 // Sum fills in the totals.
 func (r *Report) Sum() {
 	t := &r.Totals
-	var seconds, byFixed []float64
+	var real, simulated, byFixed []float64
 	for i := range r.Attacks {
 		a := &r.Attacks[i]
 		if a.Found {
 			t.Found++
 		}
-		if a.Found && !a.Short {
-			seconds = append(seconds, a.Seconds)
+		switch {
+		case !a.Found || a.Short:
+		case a.Where == Simulated:
+			simulated = append(simulated, a.Seconds)
+		default:
+			real = append(real, a.Seconds)
 		}
 		if first := a.FirstFixed(); first.Found {
 			t.FoundByFixed++
@@ -53,10 +63,16 @@ func (r *Report) Sum() {
 			t.HonestFlag += a.Honest.Flagged
 		}
 	}
-	t.MedianSeconds, t.MedianOfFixed = Median(seconds), Median(byFixed)
+	t.MedianReal, t.MedianSimulated, t.MedianOfFixed = Median(real), Median(simulated), Median(byFixed)
+	t.MedianSeconds = Median(slices.Concat(real, simulated))
 	hours := 0.0
 	for i := range r.Benign {
 		b := &r.Benign[i]
+		if b.Where == Capture {
+			t.Captures++
+			t.CaptureFlags += b.Flags
+			continue // no plugin sees its calls, and some have a year in which nothing happens
+		}
 		t.Calls += b.Calls
 		t.Flags += b.Flags
 		t.Refused += b.Refused

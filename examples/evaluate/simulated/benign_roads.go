@@ -13,7 +13,7 @@ func mobileClients() Scenario {
 
 // sharedAddress: everybody behind one NAT.
 func sharedAddress() Scenario {
-	const stay = 12 * time.Minute
+	const stay = 40 * time.Minute
 	return Scenario{
 		Name: "1,000 users, 1 address", Time: stay, What: "1,000 people behind one address, each with up to 6 connections",
 		play: func(w *world) {
