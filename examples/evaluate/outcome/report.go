@@ -13,17 +13,17 @@ type Report struct {
 
 // Totals are sums over all that was played.
 type Totals struct {
-	Found         int     `json:"found"`
-	FoundByFixed  int     `json:"found_by_fixed_limits"`
+	Found        int `json:"found"`
+	FoundByFixed int `json:"found_by_fixed_limits"`
 	// Medians are from an attack's first packet to the first flag, of attacks that lasted ShortTime; of trials their median counts.
 	MedianSeconds   float64 `json:"median_seconds"`
 	MedianReal      float64 `json:"median_seconds_of_captures_and_live"`
 	MedianSimulated float64 `json:"median_seconds_of_simulated"`
 	MedianOfFixed   float64 `json:"median_seconds_of_fixed_limits"`
-	Calls         int     `json:"benign_calls"`
-	Flags         int     `json:"benign_flags"`
-	Refused       int     `json:"benign_refused"`
-	FixedAlarms   int     `json:"benign_alarms_of_fixed_limits"`
+	Calls           int     `json:"benign_calls"`
+	Flags           int     `json:"benign_flags"`
+	Refused         int     `json:"benign_refused"`
+	FixedAlarms     int     `json:"benign_alarms_of_fixed_limits"`
 	// Per100000 is flags per 100,000 calls.
 	Per100000  Rate `json:"flags_per_100000_calls"`
 	PerHour    Rate `json:"flags_per_hour"`
