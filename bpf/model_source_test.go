@@ -43,3 +43,11 @@ func (m *model) begun(p *wirePacket, opened bool) {
 		s.Handshakes++
 	}
 }
+
+// blame counts a packet that is its sender's fault.
+func (m *model) blame(p *wirePacket, reason Reason) {
+	switch reason {
+	case IPTruncated, IPBadHeaderLength, IPBadLength, IPv6ExtensionDepth, L4Truncated, L4BadLength:
+		m.seen(p).Malformed++
+	}
+}

@@ -43,6 +43,9 @@ func (m *model) take(in *input) (key flow.Key, has bool) {
 			reason = m.segment(&p)
 		}
 	}
+	if !has && in.dir == flow.RX && in.lost == 0 && p.key.Remote != [16]byte{} {
+		m.blame(&p, reason)
+	}
 	m.reasons[in.dir][reason]++
 	return p.key, has
 }
