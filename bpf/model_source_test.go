@@ -1,6 +1,10 @@
 package bpf
 
-import "fivetuple/correlator/flow"
+import (
+	"slices"
+
+	"fivetuple/correlator/flow"
+)
 
 // seen returns what is known of a packet's remote address.
 func (m *model) seen(p *wirePacket) *flow.Source {
@@ -46,8 +50,8 @@ func (m *model) begun(p *wirePacket, opened bool) {
 
 // blame counts a packet that is its sender's fault.
 func (m *model) blame(p *wirePacket, reason Reason) {
-	switch reason {
-	case IPTruncated, IPBadHeaderLength, IPBadLength, IPv6ExtensionDepth, L4Truncated, L4BadLength:
+	faults := []Reason{IPTruncated, IPBadHeaderLength, IPBadLength, IPv6ExtensionDepth, L4Truncated, L4BadLength}
+	if slices.Contains(faults, reason) {
 		m.seen(p).Malformed++
 	}
 }

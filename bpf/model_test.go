@@ -71,6 +71,9 @@ func (m *model) segment(p *wirePacket) Reason {
 		return f.segment(p)
 	}
 	half := m.halfOpen[p.key]
+	if half == nil && f == nil && !m.midstream && p.dir == flow.RX && p.has(syn|ack) && !p.has(rst) {
+		return UnsolicitedSYNACK
+	}
 	if half == nil && p.has(syn) {
 		half = &modelConn{Conn: flow.Conn{ID: p.now}}
 		m.halfOpen[p.key] = half
