@@ -107,6 +107,10 @@ func benigns() []benign {
 				c.call(2*time.Millisecond, c.close)
 			})
 		}},
+		{"a client on one connection, as fast as it is answered", time.Minute, 10_000, func(w *world) {
+			c := w.client(address(1), 443, time.Millisecond)
+			c.connect(func() { w.busy(c, time.Millisecond, 0) })
+		}},
 		{"spare connections that stay", time.Minute, 0, func(w *world) {
 			for range 2000 {
 				c := w.client(address(1), 443, road)
