@@ -105,6 +105,22 @@ static __always_inline void take_rx_segment(struct exchange *e, const struct pac
 		e->rx_max = at_most_u16(largest);
 }
 
+/* A time-out is at least half of Linux's shortest (TCP_RTO_MIN); a probe for a late answer comes sooner (RFC 8985, 7).
+ */
+#define TIME_OUT_US 100000
+
+/*
+ * What a time-out took: the time from the exchange's last payload of the direction, a stamp, to such that is sent
+ * again. A function of its own, as what is rare is: hence the check, and a result that nobody reads.
+ */
+__noinline int take_wait(struct direction *d, __u64 last, __u64 now)
+{
+	__u64 waited = since_stamp(last, now);
+	if (d && waited >= TIME_OUT_US)
+		d->waited += waited / 1000;
+	return 0;
+}
+
 /* Takes a segment with payload; BEFORE are the direction's figures without it. */
 static __always_inline void take_exchange(struct flow_record *r, const struct packet *p, int dir,
 					  const struct news *news, const struct running *before)
@@ -124,9 +140,12 @@ static __always_inline void take_exchange(struct flow_record *r, const struct pa
 		start_exchange(e, before, news->data_start, &r->conn.dir[TX]);
 	if (dir == RX)
 		take_rx_segment(e, p);
+	__u64 last = news->retransmitted ? stamp_value(&e->last[dir]) : 0;
 	if (!stamp_value(&e->first[dir]))
 		set_stamp(&e->first[dir], p->now);
 	set_stamp(&e->last[dir], p->now);
+	if (last)
+		take_wait(&r->conn.dir[dir], last, p->now);
 }
 
 #endif

@@ -309,3 +309,22 @@ func TestNewSYNOnAnotherInterface(t *testing.T) {
 	c.rx(RecordedHalfOpen, segment{flags: syn, seq: 1_000})
 	same(t, c.halfOpen().Dir[flow.RX].Ifindex, uint32(2))
 }
+
+// TestWaited: a time-out is the time from a direction's last payload to such that is sent again, if it is as long as one.
+func TestWaited(t *testing.T) {
+	k := newOpenTalk(t)
+	k.at(1_000).rxData(0, text(10))
+	k.at(10_000).txData(0, text(100))
+	k.at(210_999).txData(0, text(100)) // 200 ms
+	k.at(310_900).txData(0, text(100)) // a probe: too soon for a time-out
+	k.at(900_000).txData(100, text(100))
+	k.at(900_500).rx(RecordedFlow, segment{flags: ack, seq: peerISN + 11, ack: hostISN + 101})
+	k.at(1_000_001).txData(100, text(100))                                                       // 100 ms
+	k.at(2_000_000).tx(RecordedFlow, segment{flags: ack, seq: hostISN + 101, ack: peerISN + 11}) // no payload
+	k.at(3_000_000).rxData(20, text(10))                                                         // a new exchange
+	k.at(3_300_000).rxData(10, text(10))                                                         // fills the hole
+	k.at(4_000_000).txData(100, text(100))                                                       // an exchange without payload of the direction
+	d := k.flow().Conn.Dir
+	same(t, [2]uint16{d[flow.RX].Waited, d[flow.TX].Waited}, [2]uint16{300, 300})
+	same(t, [2]uint32{d[flow.RX].OutOfOrder, d[flow.TX].Retransmitted}, [2]uint32{1, 4})
+}

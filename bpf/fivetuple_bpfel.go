@@ -50,7 +50,8 @@ type fivetupleConn struct {
 		OutOfOrder     uint32
 		ZeroWindow     uint32
 		KeepAlive      uint32
-		Contended      uint32
+		Contended      uint16
+		Waited         uint16
 		FirstPayload   [16]uint8
 		SynMss         uint16
 		SynWscale      uint8
@@ -81,11 +82,11 @@ type fivetupleFlowRecord struct {
 		VarUs4      uint32
 		MinUs       uint32
 	}
-	Exchange uint32
-	Answered uint8
-	Reopened uint8
-	Pad      [2]uint8
-	Ring     [4]struct {
+	Exchange   uint32
+	Answered   uint8
+	Reopened   uint8
+	Duplicates uint16
+	Ring       [4]struct {
 		_       structs.HostLayout
 		Payload [2]uint64
 		Packets [2]uint32
@@ -142,6 +143,24 @@ type fivetupleTableCounts struct {
 	Removed  uint64
 }
 
+type fivetupleVerdict struct {
+	_       structs.HostLayout
+	Since   uint64
+	Expires uint64
+	Signals uint32
+	Score   uint16
+	Origin  uint8
+	Pad     uint8
+}
+
+type fivetupleVerdictKey struct {
+	_       structs.HostLayout
+	Address [16]uint8
+	Port    uint16
+	Kind    uint8
+	Pad     [5]uint8
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -154,6 +173,7 @@ const (
 	fivetupleMapReasons       = "reasons"
 	fivetupleMapSources       = "sources"
 	fivetupleMapUdp           = "udp"
+	fivetupleMapVerdicts      = "verdicts"
 	fivetupleProgFtEgress     = "ft_egress"
 	fivetupleProgFtEmpty      = "ft_empty"
 	fivetupleProgFtIngress    = "ft_ingress"
@@ -223,6 +243,7 @@ type fivetupleMapSpecs struct {
 	Reasons  *ebpf.MapSpec `ebpf:"reasons"`
 	Sources  *ebpf.MapSpec `ebpf:"sources"`
 	Udp      *ebpf.MapSpec `ebpf:"udp"`
+	Verdicts *ebpf.MapSpec `ebpf:"verdicts"`
 }
 
 // fivetupleVariableSpecs contains global variables before they are loaded into the kernel.
@@ -262,6 +283,7 @@ type fivetupleMaps struct {
 	Reasons  *ebpf.Map `ebpf:"reasons"`
 	Sources  *ebpf.Map `ebpf:"sources"`
 	Udp      *ebpf.Map `ebpf:"udp"`
+	Verdicts *ebpf.Map `ebpf:"verdicts"`
 }
 
 func (m *fivetupleMaps) Close() error {
@@ -274,6 +296,7 @@ func (m *fivetupleMaps) Close() error {
 		m.Reasons,
 		m.Sources,
 		m.Udp,
+		m.Verdicts,
 	)
 }
 

@@ -17,6 +17,9 @@ func (c *randomTalk) segment() planned {
 	if c.one(30) {
 		s.window = -1
 	}
+	if c.one(8) && s.flags&syn == 0 {
+		s.options = c.report(&s)
+	}
 	if end := s.end(); below(c.next[s.dir], end) && end-c.next[s.dir] < 1<<20 {
 		c.next[s.dir] = end
 	}

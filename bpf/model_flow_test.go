@@ -14,11 +14,13 @@ type modelFlow struct {
 	number    uint32          // of the current exchange
 	answered  bool
 	reopened  bool
+
+	duplicates uint16
 }
 
 type modelExchange struct {
 	flow.Exchange
-	lastRX uint64 // Last[RX] as it was, 0: none
+	last [2]uint64 // Last as it was, 0: none
 }
 
 // newModelFlow starts a record with what was counted of the handshake. Data of the SYN is exchange 1.
@@ -41,7 +43,7 @@ func newModelFlow(half *modelConn, t *holeTable) *modelFlow {
 	tx := &f.conn.Dir[flow.TX]
 	size := uint16(min((rx.Payload+uint64(rx.DataHeaders))/uint64(rx.DataPackets), 0xffff))
 	f.number = 1
-	e := modelExchange{lastRX: f.conn.SYN, Exchange: flow.Exchange{
+	e := modelExchange{last: [2]uint64{f.conn.SYN}, Exchange: flow.Exchange{
 		RXMin: size, RXMax: size, Payload: [2]uint64{0, tx.Payload},
 		Packets: [2]uint32{0, tx.DataPackets}, Headers: [2]uint32{0, tx.DataHeaders},
 		Seq: [2]uint32{rx.ISN + 1, tx.DataHigh},
@@ -49,7 +51,7 @@ func newModelFlow(half *modelConn, t *holeTable) *modelFlow {
 	if f.conn.SYN != 0 {
 		e.First[flow.RX] = flow.StampOf(f.conn.SYN)
 		e.Last[flow.RX] = e.First[flow.RX]
-		e.lastRX = max(e.lastRX, 16)
+		e.last[flow.RX] = max(e.last[flow.RX], 16)
 	}
 	f.exchanges = append(f.exchanges, e)
 	return f
@@ -71,6 +73,7 @@ func (f *modelFlow) segment(p *wirePacket) Reason {
 		f.exchange(p, n, &was)
 	}
 	f.time(p, n)
+	f.told(p)
 	return RecordedFlow
 }
 
@@ -91,22 +94,32 @@ func (f *modelFlow) exchange(p *wirePacket, n news, was *[2]flow.Direction) {
 		f.exchanges = f.exchanges[max(0, len(f.exchanges)-flow.Exchanges):]
 	}
 	e := &f.exchanges[len(f.exchanges)-1]
+	if us := e.since(p); n.old && us >= 100_000 { // a probe comes sooner than half of Linux's shortest time-out
+		f.conn.Dir[p.dir].Waited += uint16(us / 1000)
+	}
 	if p.dir == flow.RX {
 		takeSizes(e, p)
 	}
 	if e.First[p.dir].IsZero() {
 		e.First[p.dir] = flow.StampOf(p.now)
 	}
-	e.Last[p.dir] = flow.StampOf(p.now)
+	e.Last[p.dir], e.last[p.dir] = flow.StampOf(p.now), p.now
+}
+
+// since returns the microseconds from the direction's last payload, to 16 ns; 0 if there was none.
+func (e *modelExchange) since(p *wirePacket) uint64 {
+	last := e.last[p.dir]
+	if last == 0 || p.now <= last {
+		return 0
+	}
+	return (p.now&^15 - last&^15) / 1000
 }
 
 // takeSizes takes what is kept of rx segments: the largest gap between two, to 16 ns, and the sizes.
 func takeSizes(e *modelExchange, p *wirePacket) {
-	if e.lastRX != 0 && p.now > e.lastRX {
-		gap := (p.now&^15 - e.lastRX&^15) / 1000
+	if gap := e.since(p); gap > 0 {
 		e.RXGapUS = uint32(max(uint64(e.RXGapUS), min(gap, 1<<32-1)))
 	}
-	e.lastRX = p.now
 	last := p.payload - (p.count()-1)*p.segment
 	smallest, largest := uint16(min(p.headers+last, 0xffff)), uint16(min(p.headers+p.segment, 0xffff))
 	e.RXMax = max(e.RXMax, largest)
@@ -176,7 +189,7 @@ func (f *modelFlow) sample(us, shortest uint64) {
 
 // record returns what the kernel is to hold.
 func (f *modelFlow) record() flow.Record {
-	r := flow.Record{Conn: f.conn.Conn, RTT: f.rtt, Exchange: f.number}
+	r := flow.Record{Conn: f.conn.Conn, RTT: f.rtt, Exchange: f.number, Duplicates: f.duplicates}
 	if f.answered {
 		r.Answered = 1
 	}

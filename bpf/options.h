@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The options of a SYN, as they came (RFC 9293, 3.2; RFC 7323; RFC 2018). */
+/* TCP options: those of a SYN, as they came (RFC 9293, 3.2; RFC 7323; RFC 2018), and where one of a kind lies. */
 #ifndef FIVETUPLE_OPTIONS_H
 #define FIVETUPLE_OPTIONS_H
 
@@ -10,6 +10,7 @@
 #define OPTION_MSS 2
 #define OPTION_WSCALE 3
 #define OPTION_SACK 4
+#define OPTION_SACK_BLOCKS 5
 #define OPTION_TIMESTAMPS 8
 #define MAX_OPTION_BYTES 40
 
@@ -58,6 +59,8 @@ struct option_walk {
 	__u32 offset; /* of the next option */
 	__u32 end;
 	__u32 facts;
+	__u32 kind;  /* looked for; OPTION_END: none */
+	__u32 found; /* its offset << 8 | its length; 0: not yet */
 };
 
 static long walk_option(__u32 round, struct option_walk *w)
@@ -71,6 +74,10 @@ static long walk_option(__u32 round, struct option_walk *w)
 	}
 	if (load(w->skb, w->offset, &o, 2) || o.length < 2 || w->offset + o.length > w->end)
 		return STOP;
+	if (o.kind == w->kind) {
+		w->found = w->offset << 8 | o.length;
+		return STOP;
+	}
 	if (has_value(&o) && load(w->skb, w->offset, &o, o.length))
 		return STOP;
 	w->facts = add_facts(w->facts, &o);
@@ -87,6 +94,14 @@ __noinline __u32 walk_options(struct __sk_buff *skb, __u32 offset, __u32 end)
 	struct option_walk w = {.skb = skb, .offset = offset, .end = end};
 	bpf_loop(MAX_OPTION_BYTES, walk_option, &w, 0);
 	return w.facts;
+}
+
+/* The first option of a kind between OFFSET and END: its offset << 8 | its length; 0: there is none. */
+__noinline __u32 find_option(struct __sk_buff *skb, __u32 offset, __u32 end, __u32 kind)
+{
+	struct option_walk w = {.skb = skb, .offset = offset, .end = end, .kind = kind};
+	bpf_loop(MAX_OPTION_BYTES, walk_option, &w, 0);
+	return w.found;
 }
 
 static __always_inline void take_syn_options(struct __sk_buff *skb, const struct packet *p, struct direction *d)

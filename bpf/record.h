@@ -48,7 +48,8 @@ struct direction {
 	__u32 out_of_order;    /* segments that began below seq_high and filled a hole, or a part of one */
 	__u32 zero_window;     /* segments with window 0, without SYN, FIN or RST */
 	__u32 keep_alive;      /* segments of 0 or 1 byte at seq_high - 1 */
-	__u32 contended;       /* late segments folded in: counted, but their sequence and exchange are not */
+	__u16 contended;       /* late segments folded in: counted, but not their sequence and exchange; mod 2^16 */
+	__u16 waited;          /* milliseconds that time-outs took, before payload was sent again; mod 2^16 */
 	__u8 first_payload[16];
 	__u16 syn_mss;    /* of the SYN; 0: none */
 	__u8 syn_wscale;  /* of the SYN; valid with SYN_WSCALE */
@@ -137,10 +138,10 @@ struct round_trip {
 struct flow_record {
 	struct conn conn;
 	struct round_trip rtt;
-	__u32 exchange; /* number of the current exchange; it lies in ring[number % EXCHANGES] */
-	__u8 answered;  /* tx payload came since the current exchange's last new rx payload */
-	__u8 reopened;  /* a SYN with another ISN came: the half-open table may hold this 5-tuple's next generation */
-	__u8 pad[2];
+	__u32 exchange;   /* number of the current exchange; it lies in ring[number % EXCHANGES] */
+	__u8 answered;    /* tx payload came since the current exchange's last new rx payload */
+	__u8 reopened;    /* a SYN with another ISN came: the half-open table may hold this 5-tuple's next generation */
+	__u16 duplicates; /* tx segments that the peer says it had already, see sack.h; no more than were sent again */
 	struct exchange ring[EXCHANGES];
 };
 
@@ -168,6 +169,28 @@ struct source {
 	__u32 flows;                 /* records begun with it */
 	__u32 ports[PORT_BITS / 32]; /* a bit for each local port that a SYN of its tried, by a hash: linear counting */
 };
+
+/* What a verdict is on: a source (remote address, port 0), a listener (local address and port), or the host (zeros). */
+struct verdict_key {
+	__u8 address[16];
+	__u16 port;
+	__u8 kind; /* VERDICT_* */
+	__u8 pad[5];
+};
+
+enum { VERDICT_SOURCE, VERDICT_LISTENER };
+
+/* A score with its reasons, for a time: written by user space. */
+struct verdict {
+	__u64 since;
+	__u64 expires;
+	__u32 signals; /* a bit for each: correlator/signal */
+	__u16 score;   /* thousandths */
+	__u8 origin;   /* ORIGIN_WATCHER, ... */
+	__u8 pad;
+};
+
+enum { ORIGIN_WATCHER, ORIGIN_MANUAL, ORIGIN_FLEET };
 
 /* The tables, in the order of meta.capacity, meta.entries and the table of counts. */
 enum table { TABLE_FLOWS, TABLE_HALF_OPEN, TABLE_UDP, TABLE_SOURCES, TABLE_HOLES, TABLES };

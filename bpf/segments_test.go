@@ -265,13 +265,13 @@ func TestContended(t *testing.T) {
 	d := c.flow().Conn.Dir[flow.RX]
 	same(t, [2]uint64{d.Late, uint64(d.Contended)}, [2]uint64{4<<48 | 4*40<<25 | 250, 0})
 	same(t, [2]uint64{d.Packets, d.Payload}, [2]uint64{before.Packets, before.Payload})
-	same(t, d.Lacking(), uint32(4))
+	same(t, d.Lacking(), uint16(4))
 
 	c.rxData(250, text(10))
 	d = c.flow().Conn.Dir[flow.RX]
 	same(t, [2]uint64{d.Late, uint64(d.Contended)}, [2]uint64{0, 4})
 	same(t, [3]uint64{d.Packets, d.Bytes, d.Payload}, [3]uint64{before.Packets + 5, before.Bytes + 250 + 10 + 5*40, 260})
-	same(t, d.Lacking(), uint32(4))
+	same(t, d.Lacking(), uint16(4))
 }
 
 func TestContendedOtherSide(t *testing.T) {

@@ -11,6 +11,7 @@
 #include "maps.h"
 #include "exchange.h"
 #include "rtt.h"
+#include "sack.h"
 #include "sources.h"
 
 /* Set when the program is loaded: records also where this host has no socket (forwarded traffic, replays). */
@@ -80,6 +81,8 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 	if (p->payload)
 		take_exchange(r, p, dir, &news, &before);
 	take_round_trip(r, p, dir, &news);
+	if (dir == RX && may_report(r, p))
+		take_duplicates(skb, r, p);
 	if (news.quarter && d->holes)
 		drop_far_holes(d, &p->key, dir);
 	return RECORDED_FLOW;

@@ -1,6 +1,9 @@
 package correlator
 
-import "fivetuple/correlator/flow"
+import (
+	"fivetuple/correlator/flow"
+	"fivetuple/correlator/signal"
+)
 
 // Identity is who a call was, as the gateway names it. It holds no memory of the request.
 type Identity struct {
@@ -55,15 +58,26 @@ type CallRecord struct {
 	At                Moments
 	RTT               RTT
 	Split             Split
+
+	// Judged: Facts are what is not normal about the call, now that it has ended; what was said of it before stays.
+	Judged bool
+	Facts  signal.Facts
+	// Flagged: their score is above what the call's route allows.
+	Flagged bool
 }
 
-// Traffic is what one direction carried of a call: segments with payload, in IP bytes. The last three are those of all its
+// Traffic is what one direction carried of a call: segments with payload, in IP bytes. What follows the span is of all its
 // segments, between this call's look-up and the next one's.
 type Traffic struct {
 	flow.Span
 	Retransmitted uint32
 	OutOfOrder    uint32
 	ZeroWindow    uint32
+	// Waited is how long retransmission time-outs took: nanoseconds, to a millisecond, from the last payload until some was
+	// sent again, if 100 or more of them; mod 65.5 s.
+	Waited uint64
+	// Duplicates, of the response: segments sent again that the client says it had already (RFC 2883).
+	Duplicates uint32
 	// WindowUpdates, of the response: the client had fallen behind with reading, and said that it has room again.
 	WindowUpdates uint32
 }

@@ -45,13 +45,16 @@ func (m mark) to(n mark) flow.Span {
 type trouble struct {
 	retransmitted, outOfOrder, zeroWindow uint32
 	windowUpdates                         uint16 // of the peer's window, at flow.TX
+	duplicates                            uint16 // that the peer told, at flow.TX
+	waited                                uint16 // milliseconds
 }
 
 func troubleNow(r *flow.Record) (t [2]trouble) {
 	for dir := range t {
 		d := &r.Conn.Dir[dir]
-		t[dir] = trouble{retransmitted: d.Retransmitted, outOfOrder: d.OutOfOrder, zeroWindow: d.ZeroWindow}
+		t[dir] = trouble{retransmitted: d.Retransmitted, outOfOrder: d.OutOfOrder, zeroWindow: d.ZeroWindow, waited: d.Waited}
 	}
 	t[flow.TX].windowUpdates = r.Conn.WindowUpdates
+	t[flow.TX].duplicates = r.Duplicates
 	return t
 }

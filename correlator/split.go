@@ -90,18 +90,21 @@ func split(record *CallRecord) Split {
 // initialWindow is how many segments a sender may have on their way at first (RFC 6928).
 const initialWindow = 10
 
-// lossTime is what a segment that was lost costs beside a round trip: Linux's shortest retransmission time-out
-// (TCP_RTO_MIN, include/net/tcp.h), in nanoseconds.
-const lossTime = 200_000_000
+// lossTrips is how many round trips a segment that was lost costs at most, if no time-out does: two until a sender probes, and
+// one until the answer (RFC 8985, 7.2).
+const lossTrips = 3
 
 // roadTime is how long traffic needed on its way: a round trip each time that the window of slow start is full (RFC 5681,
-// 3.1), and for each segment that was lost.
+// 3.1), what time-outs took, and round trips for each segment that was lost. What came twice was not: a client that reads
+// slowly acknowledges late, and the sender probes with old data.
 func roadTime(t *Traffic, rtt uint64) uint64 {
-	lost := uint64(t.Retransmitted + t.OutOfOrder)
+	trips := uint64(bits.Len32(t.Packets / initialWindow))
 	if t.WindowUpdates > 0 {
-		lost = 0 // while a reader has no room the sender probes with old data (RFC 8985, 7.3): nothing was lost
+		return trips * rtt // the client had no room: it was waited for
 	}
-	return uint64(bits.Len32(t.Packets/initialWindow))*rtt + lost*(rtt+lossTime)
+	again := uint64(t.Retransmitted + t.OutOfOrder)
+	lost := again - min(again, uint64(t.Duplicates))
+	return (trips+lossTrips*lost)*rtt + t.Waited
 }
 
 // moveTime takes at most as much from a part as it has, and returns it.

@@ -33,7 +33,8 @@ type Direction struct {
 	OutOfOrder     uint32
 	ZeroWindow     uint32
 	KeepAlive      uint32
-	Contended      uint32
+	Contended      uint16
+	Waited         uint16
 	FirstPayload   [16]uint8
 	SYNMSS         uint16
 	SYNWscale      uint8
@@ -47,8 +48,8 @@ func (d *Direction) First() []byte {
 }
 
 // Lacking returns how many segments were counted without their sequence numbers, because they met the lock too often: the
-// exchanges since then may lack them.
-func (d *Direction) Lacking() uint32 { return d.Contended + uint32(d.Late>>48) }
+// exchanges since then may lack them. The number is mod 2^16.
+func (d *Direction) Lacking() uint16 { return d.Contended + uint16(d.Late>>48) }
 
 // AckedTime returns when this direction last acknowledged new data of the other, to a microsecond, if that was within 73
 // minutes before another moment, which is the connection's last packet; 0 if it never did.
@@ -159,8 +160,9 @@ type Record struct {
 	Exchange uint32
 	Answered uint8
 	Reopened uint8
-	Pad      [2]uint8
-	Ring     [Exchanges]Exchange
+	// Duplicates are tx segments that the peer said it had already.
+	Duplicates uint16
+	Ring       [Exchanges]Exchange
 }
 
 // At returns the exchange with the given number, and false if it is not, or no longer, in the record.

@@ -17,7 +17,6 @@ type Source struct {
 	Handshakes uint32
 	RSTs       uint32
 	Flows      uint32
-	Malformed  uint32 // TEMP until kernel
 	Ports      [PortBits / 32]uint32
 }
 

@@ -70,6 +70,9 @@ type Set uint32
 // All has every signal.
 const All Set = 1<<Signals - 1
 
+// Learned has the signals that a baseline is asked for.
+const Learned Set = 1<<SlowRequest | 1<<Size | 1<<Wait | 1<<RTT
+
 // Of returns the set of some signals.
 func Of(signals ...Signal) (set Set) {
 	for _, s := range signals {
