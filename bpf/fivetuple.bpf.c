@@ -27,6 +27,11 @@
 /* Set when the program is loaded: skb->tstamp is the clock, for replays of captures. */
 const volatile __u8 clock_from_skb = 0;
 
+static __always_inline __u64 now(const struct __sk_buff *skb)
+{
+	return clock_from_skb ? skb->tstamp : bpf_ktime_get_ns();
+}
+
 static __always_inline void count_reason(int dir, int reason)
 {
 	__u32 index = dir * REASONS + reason;
@@ -40,8 +45,11 @@ static __always_inline int observe(struct __sk_buff *skb, int dir)
 	struct packet p = {};
 	int reason = parse(skb, &p, dir);
 	if (reason == PARSED) {
-		p.now = clock_from_skb ? skb->tstamp : bpf_ktime_get_ns();
+		p.now = now(skb);
 		reason = p.key.proto == IPPROTO_TCP ? tcp_segment(skb, &p, dir) : udp_datagram(skb, &p, dir);
+	} else if (dir == RX && is_malformed(skb, reason)) {
+		p.now = now(skb);
+		count_source_malformed(&p);
 	}
 	count_reason(dir, reason);
 	return PASS_ON;

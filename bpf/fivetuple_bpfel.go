@@ -133,6 +133,8 @@ type fivetupleSource struct {
 	Handshakes uint32
 	Rsts       uint32
 	Flows      uint32
+	Malformed  uint32
+	Pad        uint32
 	Ports      [32]uint32
 }
 

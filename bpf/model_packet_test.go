@@ -62,11 +62,14 @@ func readPacket(in *input) (p wirePacket, _ Reason) {
 	default:
 		reason = NotIP
 	}
-	if reason != RecordedFlow {
-		return p, reason
-	}
 	p = wirePacket{dir: in.dir, now: in.now, ifindex: in.ifindex, ttl: i.ttl, segment: int(in.gso)}
-	return p, p.readL4(&i)
+	if reason == RecordedFlow {
+		reason = p.readL4(&i)
+	}
+	if reason != RecordedFlow {
+		p.key = flow.Key{Remote: i.src} // whoever sent it, if it was received
+	}
+	return p, reason
 }
 
 // unwrap takes Ethernet and up to eight tags off.
@@ -107,23 +110,19 @@ func readIPv4(rest octets, offloaded bool) (ipPacket, Reason) {
 		return ipPacket{}, IPTruncated
 	}
 	header := int(h[0]&15) * 4
+	i := ipPacket{src: mapped(h[12:16]), dst: mapped(h[16:20]), ttl: h[8], proto: int(h[9]), headers: header}
 	switch {
 	case h[0]>>4 != 4:
-		return ipPacket{}, IPBadVersion
+		return i, IPBadVersion
 	case header < 20:
-		return ipPacket{}, IPBadHeaderLength
+		return i, IPBadHeaderLength
 	}
 	whole, reason := withoutPadding(rest, u16(h[2:]), header, offloaded)
-	switch {
-	case reason != RecordedFlow:
-		return ipPacket{}, reason
-	case u16(h[6:])&0x1fff != 0:
-		return ipPacket{}, IPLaterFragment
+	if reason == RecordedFlow && u16(h[6:])&0x1fff != 0 {
+		reason = IPLaterFragment
 	}
-	return ipPacket{
-		src: mapped(h[12:16]), dst: mapped(h[16:20]), ttl: h[8], proto: int(h[9]),
-		headers: header, rest: whole.skip(header),
-	}, RecordedFlow
+	i.rest = whole.skip(header)
+	return i, reason
 }
 
 // mapped returns the v4-mapped form of an IPv4 address.
@@ -146,13 +145,13 @@ func readIPv6(rest octets, offloaded bool) (ipPacket, Reason) {
 		length += 40
 	}
 	whole, reason := withoutPadding(rest, length, 40, offloaded)
-	if reason != RecordedFlow {
-		return ipPacket{}, reason
-	}
 	i := ipPacket{
 		src: [16]byte(h[8:24]), dst: [16]byte(h[24:40]), ttl: h[7], proto: int(h[6]), headers: 40, rest: whole.skip(40),
 	}
-	return i, i.skipExtensions()
+	if reason == RecordedFlow {
+		reason = i.skipExtensions()
+	}
+	return i, reason
 }
 
 // skipExtensions moves on to the upper layer's header. What follows an extension header that reaches behind the packet

@@ -1,6 +1,10 @@
 package bpf
 
-import "fivetuple/correlator/flow"
+import (
+	"slices"
+
+	"fivetuple/correlator/flow"
+)
 
 // seen returns what is known of a packet's remote address.
 func (m *model) seen(p *wirePacket) *flow.Source {
@@ -41,5 +45,13 @@ func (m *model) begun(p *wirePacket, opened bool) {
 	s.Flows++
 	if opened {
 		s.Handshakes++
+	}
+}
+
+// blame counts a packet that is its sender's fault.
+func (m *model) blame(p *wirePacket, reason Reason) {
+	faults := []Reason{IPTruncated, IPBadHeaderLength, IPBadLength, IPv6ExtensionDepth, L4Truncated, L4BadLength}
+	if slices.Contains(faults, reason) {
+		m.seen(p).Malformed++
 	}
 }

@@ -43,6 +43,9 @@ func (m *model) take(in *input) (key flow.Key, has bool) {
 			reason = m.segment(&p)
 		}
 	}
+	if !has && in.dir == flow.RX && in.lost == 0 && p.key.Remote != [16]byte{} {
+		m.blame(&p, reason)
+	}
 	m.reasons[in.dir][reason]++
 	return p.key, has
 }
@@ -68,6 +71,9 @@ func (m *model) segment(p *wirePacket) Reason {
 		return f.segment(p)
 	}
 	half := m.halfOpen[p.key]
+	if half == nil && f == nil && !m.midstream && p.dir == flow.RX && p.has(syn|ack) && !p.has(rst) {
+		return UnsolicitedSYNACK
+	}
 	if half == nil && p.has(syn) {
 		half = &modelConn{Conn: flow.Conn{ID: p.now}}
 		m.halfOpen[p.key] = half

@@ -48,7 +48,7 @@ type TableOptions struct {
 	HalfOpen uint32 `koanf:"half_open"`
 	// UDP is the number of UDP flows; the oldest make room.
 	UDP uint32 `koanf:"udp"`
-	// Sources is the number of remote addresses whose SYNs, handshakes and resets are counted; the oldest make room.
+	// Sources is the number of remote addresses whose SYNs, handshakes, resets and malformed packets are counted; the oldest make room.
 	Sources uint32 `koanf:"sources"`
 	// Holes is the number of connections' directions at a time of which missing bytes are remembered; when it is full,
 	// what fills others counts as retransmitted.

@@ -317,6 +317,8 @@ static __always_inline int copy_ipv4(struct __sk_buff *skb, struct packet *p, in
 	struct iphdr ip;
 	if (load(skb, p->l3, &ip, sizeof(ip)))
 		return IP_TRUNCATED;
+	p->ipv4 = 1;
+	set_addresses(p, dir, &ip.saddr, &ip.daddr); /* also of a packet that is malformed */
 	return take_ipv4(skb, p, &ip, dir);
 }
 
@@ -325,6 +327,7 @@ static __always_inline int copy_ipv6(struct __sk_buff *skb, struct packet *p, in
 	struct ipv6hdr ip;
 	if (load(skb, p->l3, &ip, sizeof(ip)))
 		return IP_TRUNCATED;
+	set_addresses(p, dir, &ip.saddr, &ip.daddr);
 	int reason = take_ipv6(skb, p, &ip, dir);
 	if (reason || !is_extension(p->key.proto))
 		return reason;
@@ -408,6 +411,17 @@ static __always_inline __u32 tag(const struct packet *p)
 	__u64 mixed = word[0] * 0x9e3779b97f4a7c15 + word[1] * 0xc2b2ae3d27d4eb4f + word[2] * 0x165667b19e3779f9 +
 		      word[3] * 0xd6e8feb86659fd93 + word[4] * 0xff51afd7ed558ccd;
 	return mixed >> 32;
+}
+
+/* Reasons that are the sender's fault, whose address was read before, if it could be. */
+#define MALFORMED                                                                                         \
+	(1 << IP_TRUNCATED | 1 << IP_BAD_HEADER_LENGTH | 1 << IP_BAD_LENGTH | 1 << IPV6_EXTENSION_DEPTH | \
+	 1 << L4_TRUNCATED | 1 << L4_BAD_LENGTH)
+
+/* 1 if the packet is malformed. Of a frame that a capture has cut nobody knows. */
+static __always_inline int is_malformed(const struct __sk_buff *skb, int reason)
+{
+	return 1 << reason & MALFORMED && is_captured(skb, frame_length(skb));
 }
 
 /* PARSED, or the reason why the packet is none of ours. */

@@ -30,6 +30,7 @@ const (
 	L4Truncated
 	L4BadLength
 	NoConnection
+	UnsolicitedSYNACK // it answers no SYN of this host: the sign of a reflection, or of a scan
 	TableFull
 	OtherInterface
 	Contended
@@ -55,6 +56,7 @@ func (r Reason) String() string {
 		L4Truncated:        "l4-truncated",
 		L4BadLength:        "l4-bad-length",
 		NoConnection:       "no-connection",
+		UnsolicitedSYNACK:  "unsolicited-syn-ack",
 		TableFull:          "table-full",
 		OtherInterface:     "other-interface",
 		Contended:          "contended",

@@ -163,10 +163,12 @@ struct holes {
 struct source {
 	__u64 first; /* time of the first and the last thing counted here */
 	__u64 last;
-	__u32 syns;                  /* SYNs without ACK from it */
-	__u32 handshakes;            /* completed, that it had opened */
-	__u32 rsts;                  /* from it */
-	__u32 flows;                 /* records begun with it */
+	__u32 syns;       /* SYNs without ACK from it */
+	__u32 handshakes; /* completed, that it had opened */
+	__u32 rsts;       /* from it */
+	__u32 flows;      /* records begun with it */
+	__u32 malformed;  /* packets from it that are cut, too deep, or contradict themselves: MALFORMED */
+	__u32 pad;
 	__u32 ports[PORT_BITS / 32]; /* a bit for each local port that a SYN of its tried, by a hash: linear counting */
 };
 
@@ -230,6 +232,7 @@ enum reason {
 	L4_TRUNCATED,
 	L4_BAD_LENGTH,
 	NO_CONNECTION,
+	UNSOLICITED_SYN_ACK,
 	TABLE_FULL,
 	OTHER_INTERFACE,
 	CONTENDED,

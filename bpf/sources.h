@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What each remote address did: SYNs, handshakes, resets. The counts are added atomically, because an address's
- * connections meet on all CPUs. Segments of an open connection do not come here. Each function is one that the verifier
- * looks at alone.
+ * What each remote address did: SYNs, handshakes, resets, malformed packets. The counts are added atomically, because
+ * an address's connections meet on all CPUs. Segments of an open connection do not come here. Each function is one that
+ * the verifier looks at alone.
  */
 #ifndef FIVETUPLE_SOURCES_H
 #define FIVETUPLE_SOURCES_H
@@ -60,6 +60,18 @@ __noinline int count_source_segment(const struct packet *p)
 	__u32 *word = &s->ports[bit / 32 & (PORT_BITS / 32 - 1)];
 	if (!(*word >> (bit & 31) & 1))
 		__sync_fetch_and_or(word, 1u << (bit & 31));
+	return 0;
+}
+
+/* A packet that is malformed; 0 is nobody's address, and was not read. */
+__noinline int count_source_malformed(const struct packet *p)
+{
+	const __u64 *address = p ? (const __u64 *)p->key.remote : 0;
+	if (!address || !(address[0] | address[1]))
+		return 0;
+	struct source *s = seen_source(p);
+	if (s)
+		__sync_fetch_and_add(&s->malformed, 1);
 	return 0;
 }
 

@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -102,4 +103,44 @@ func TestTableCounts(t *testing.T) {
 	if got := swept.Evicted[flow.TableHalfOpen]; got != counts[flow.TableHalfOpen].Inserted-uint64(swept.Entries[flow.TableHalfOpen]) {
 		t.Errorf("the sweep found %d half-open entries evicted", got)
 	}
+}
+
+// TestSourceMalformed: what is the sender's fault counts on its address, and begins no flow. What is only none of ours does
+// not, nor does what this host sent.
+func TestSourceMalformed(t *testing.T) {
+	faults := []Reason{IPTruncated, IPBadHeaderLength, IPBadLength, IPv6ExtensionDepth, L4Truncated, L4BadLength}
+	for _, p := range slices.Concat(refusedIPv4(), refusedIPv6(), refusedTCP()) {
+		t.Run(p.name, func(t *testing.T) {
+			c := newTalk(t)
+			if u16(p.frame[12:]) == etherIPv6 {
+				c.tuple = tuple6
+			}
+			c.at(3000).want(p.want, flow.TX, p.frame)
+			c.want(p.want, flow.RX, p.frame)
+			c.at(4000).want(p.want, flow.RX, p.frame)
+			if n := sourceCount(t, c); !slices.Contains(faults, p.want) {
+				same(t, n, 0)
+				return
+			}
+			same(t, c.source(), flow.Source{First: clockAt(3000), Last: clockAt(4000), Malformed: 2})
+			same(t, sourceCount(t, c), 1)
+		})
+	}
+}
+
+// TestSourceMalformedIsUnknown: no address was read, or none that is one.
+func TestSourceMalformedIsUnknown(t *testing.T) {
+	c := newTalk(t)
+	c.want(IPTruncated, flow.RX, ethernet([]int{tag8021Q}, etherIPv6, make([]byte, 39)))
+	nobody := rx6
+	nobody.src, nobody.length = netip.IPv6Unspecified(), -1
+	c.want(IPBadLength, flow.RX, frame6(nobody, body))
+	same(t, sourceCount(t, c), 0)
+}
+
+func sourceCount(t *testing.T, c *talk) int {
+	t.Helper()
+	addresses, err := keysOf[[16]byte, flow.Source](c.Sources)
+	must(t, err)
+	return len(addresses)
 }

@@ -21,6 +21,8 @@ const volatile __u8 midstream_any = 0;
 static const volatile struct flow_record blank = {.conn = {.lock = 1}};
 
 #define TCP_ESTABLISHED_STATE 1
+#define TCP_SYN_SENT_STATE 2
+#define TCP_SYN_RECV_STATE 3
 #define TCP_FIN_WAIT1_STATE 4
 #define TCP_FIN_WAIT2_STATE 5
 #define TCP_CLOSE_WAIT_STATE 8
@@ -34,8 +36,17 @@ static __always_inline int is_connected(__u32 state)
 			     1 << TCP_CLOSE_WAIT_STATE | 1 << TCP_LAST_ACK_STATE | 1 << TCP_CLOSING_STATE);
 }
 
-static __always_inline int has_socket(struct __sk_buff *skb, const struct packet *p)
+/* 1 if the socket is one that has sent a SYN, and may be answered by a SYN-ACK. */
+static __always_inline int is_opening(__u32 state)
 {
+	return state == TCP_SYN_SENT_STATE || state == TCP_SYN_RECV_STATE || is_connected(state);
+}
+
+/* The state of the socket that the packet is for; 0: there is none. A function that the verifier looks at once. */
+__noinline int socket_state(struct __sk_buff *skb, const struct packet *p)
+{
+	if (!p)
+		return 0;
 	struct bpf_sock_tuple t = {};
 	__u32 size = p->ipv4 ? sizeof(t.ipv4) : sizeof(t.ipv6);
 
@@ -53,9 +64,9 @@ static __always_inline int has_socket(struct __sk_buff *skb, const struct packet
 	struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return 0;
-	int connected = is_connected(sk->state);
+	int state = sk->state;
 	bpf_sk_release(sk);
-	return connected;
+	return state;
 }
 
 /* 1 if the direction's sequence becomes known with the segment, or starts anew before its exchanges are rolled over. */
@@ -218,7 +229,7 @@ static __always_inline int promote(struct __sk_buff *skb, struct conn *half, con
 /* A connection older than the program. */
 static __always_inline int midstream_segment(struct __sk_buff *skb, const struct packet *p, int dir)
 {
-	if (!midstream_any && (p->flags & TCP_RST || !has_socket(skb, p)))
+	if (!midstream_any && (p->flags & TCP_RST || !is_connected(socket_state(skb, p))))
 		return NO_CONNECTION;
 	int reason = CONTENDED;
 	struct flow_record *r = take_record(p, &reason);
@@ -249,14 +260,25 @@ static __always_inline void restart_half_open(struct conn *half, const struct pa
 	half->dir[RX].ifindex = half->dir[TX].ifindex = 0;
 }
 
+/* 1 if the peer's SYN-ACK, of which there is no half-open entry, answers no SYN of this host: somebody forged that. */
+static __always_inline int is_unsolicited(struct __sk_buff *skb, const struct packet *p, int dir)
+{
+	return !midstream_any && dir == RX && (p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK) &&
+	       !bpf_map_lookup_elem(&flows, &p->key) && !is_opening(socket_state(skb, p));
+}
+
 /* The half-open entry of the packet's 5-tuple, locked; a SYN makes one; or 0 with the reason. */
-static __always_inline struct conn *take_half_open(const struct packet *p, int *reason)
+static __always_inline struct conn *take_half_open(struct __sk_buff *skb, const struct packet *p, int dir, int *reason)
 {
 	struct conn *half = bpf_map_lookup_elem(&half_open, &p->key);
 	*reason = NO_CONNECTION;
 	if (!half) {
 		if (!(p->flags & TCP_SYN))
 			return 0;
+		if (is_unsolicited(skb, p, dir)) {
+			*reason = UNSOLICITED_SYN_ACK;
+			return 0;
+		}
 		int inserted = !bpf_map_update_elem(&half_open, &p->key, (void *)&blank.conn, BPF_NOEXIST);
 		half = bpf_map_lookup_elem(&half_open, &p->key);
 		if (inserted)
@@ -328,7 +350,7 @@ static __always_inline int is_elsewhere(const struct conn *half, const struct fl
 static __always_inline int segment_without_record(struct __sk_buff *skb, const struct packet *p, int dir)
 {
 	int reason;
-	struct conn *half = take_half_open(p, &reason);
+	struct conn *half = take_half_open(skb, p, dir, &reason);
 	if (!half && reason != NO_CONNECTION)
 		return reason;
 	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);

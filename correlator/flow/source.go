@@ -17,6 +17,8 @@ type Source struct {
 	Handshakes uint32
 	RSTs       uint32
 	Flows      uint32
+	Malformed  uint32 // packets that are cut, too deep, or contradict themselves
+	Pad        uint32 // always 0
 	Ports      [PortBits / 32]uint32
 }
 
