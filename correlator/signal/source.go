@@ -14,7 +14,8 @@ type SourceWindow struct {
 	// Short is how many connections a second it began, over 2 s, that have ended within 2 s of their begin after a
 	// request or none, or of which only its own packets were ever seen.
 	Short float64
-	// Paced is the exchanges a second on those of its connections that carry 10 and more a second each, over about 2 s.
+	// Paced is the exchanges a second on those of its connections that carry 10 and more a second each, over about 2 s, but
+	// for the busiest on which one call is under way at a time.
 	Paced float64
 	// UsualShort and UsualPaced are what 99 of 100 sources do not exceed; 0: not known yet.
 	UsualShort, UsualPaced float64

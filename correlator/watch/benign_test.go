@@ -107,6 +107,10 @@ func benigns() []benign {
 				c.call(2*time.Millisecond, c.close)
 			})
 		}},
+		{"a machine that calls as fast as it is answered, on one connection", time.Minute, 20_000, func(w *world) {
+			c := w.client(address(1), 443, time.Millisecond)
+			c.connect(func() { w.busy(c, time.Millisecond, 0) })
+		}},
 		{"spare connections that stay", time.Minute, 0, func(w *world) {
 			for range 2000 {
 				c := w.client(address(1), 443, road)

@@ -64,7 +64,16 @@ func (w *Watcher) addConnection(k *flow.Key, r *flow.Record) {
 	}
 	if pace >= machinePace {
 		s.paced += pace
+		if inTurn(r) {
+			s.serial = max(s.serial, pace)
+		}
 	}
+}
+
+// inTurn says whether a connection has one call under way at most: cleartext HTTP/1 (over TLS it may be HTTP/2). What is
+// pipelined there is no exchange of its own.
+func inTurn(r *flow.Record) bool {
+	return flow.Classify(r.Conn.Dir[flow.RX].First()) == flow.PayloadHTTP1
 }
 
 // inbound says whether the peer is the client: it sent the SYN, or, where none was seen, a request.
@@ -92,13 +101,14 @@ func short(r *flow.Record) bool {
 	return r.Conn.State == flow.StateClosed || r.Conn.Origin == flow.OriginMidstream && r.Conn.Dir[flow.TX].Packets == 0
 }
 
-// smoothPaces ends the turn's sums of paces.
+// smoothPaces ends the turn's sums of paces. A client that waits for each answer slows down with the gateway, and keeps one of
+// its workers busy, however fast it is: so the busiest such connection of an address counts for nothing.
 func (w *Watcher) smoothPaces() {
 	passed := max(seconds(w.now-w.connections.began), 1)
 	weight := -math.Expm1(-passed / pacedTime.Seconds())
 	for i := range w.sources.all {
 		s := &w.sources.all[i]
-		s.Paced += weight * (s.paced - s.Paced)
+		s.Paced += weight * (s.paced - s.serial - s.Paced)
 	}
 }
 
@@ -111,7 +121,7 @@ func (w *Watcher) endConnections() {
 			continue
 		}
 		w.learn(s)
-		s.Dripping, s.Short, s.paced = 0, 0, 0
+		s.Dripping, s.Short, s.paced, s.serial = 0, 0, 0, 0
 	}
 }
 

@@ -23,6 +23,7 @@ type source struct {
 	touched uint64       // when something was added last
 	halfOf  uint32       // the turn that HalfOpen is of
 	paced   float64      // exchanges a second, of this turn
+	serial  float64      // those of the busiest connection with one call under way
 	trusted bool
 }
 
