@@ -34,6 +34,7 @@ type Agent struct {
 	took     bool             // over what an earlier agent left
 	attached map[int]attached // by interface index
 	failed   map[int]string   // attachments that failed after the start, and were logged
+	onBeat   func()
 }
 
 type attached struct {
@@ -63,6 +64,7 @@ func Start(o Options, log zerolog.Logger) (*Agent, error) {
 		meta:     flow.Meta{Layout: hash, Capacity: o.Tables.capacities()},
 		attached: make(map[int]attached),
 		failed:   make(map[int]string),
+		onBeat:   func() {},
 	}
 	if err := a.start(); err != nil {
 		return nil, errors.Join(err, a.giveUp())
@@ -89,6 +91,10 @@ func (a *Agent) start() (err error) {
 	return a.beat()
 }
 
+// OnBeat has a function called with each heartbeat of Run, once a second, while the tables are there. It holds up the agent
+// for as long as it takes.
+func (a *Agent) OnBeat(f func()) { a.onBeat = f }
+
 // Run keeps the tables fresh until the context ends, and then closes the agent as its options say.
 func (a *Agent) Run(ctx context.Context) error {
 	beat := time.NewTicker(heartbeatEvery)
@@ -105,6 +111,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			if err := errors.Join(a.beat(), a.attachAll(false)); err != nil {
 				return errors.Join(err, a.Close())
 			}
+			a.onBeat()
 		case <-sweep.C:
 			a.sweep()
 		case <-oldLayouts.C:

@@ -64,6 +64,35 @@ func (s *Scanner) Torn() uint64 { return s.torn }
 // Reasons returns how every packet left the program.
 func (s *Scanner) Reasons() (Reasons, error) { return readReasons(s.tables.Reasons) }
 
+// Strays returns which packets came that belong to no connection's record.
+func (s *Scanner) Strays() (flow.Strays, error) {
+	all, err := s.Reasons()
+	if err != nil {
+		return flow.Strays{}, err
+	}
+	var strays flow.Strays
+	for r, n := range all[flow.RX] {
+		switch Reason(r) {
+		case RecordedFlow, RecordedHalfOpen, RecordedUDP, TableFull, OtherInterface, Contended: // of a connection, or one that had no room
+		case UnsolicitedSYNACK:
+			strays.Unsolicited += n
+		case NoConnection:
+			strays.NoConnection += n
+		default:
+			strays.Other += n
+		}
+	}
+	return strays, nil
+}
+
+// Verdicts calls a function for every verdict, whoever gave it.
+func (s *Scanner) Verdicts(take func(flow.VerdictKey, *flow.Verdict)) error {
+	return eachEntry(s.tables.Verdicts, func(k flow.VerdictKey, v *flow.Verdict) error {
+		take(k, v)
+		return nil
+	})
+}
+
 // TableCounts returns what happened to the tables.
 func (s *Scanner) TableCounts() ([flow.Tables]flow.TableCounts, error) {
 	return readTableCounts(s.tables.Counts)

@@ -17,6 +17,7 @@ import (
 	"fivetuple/bpf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
+	"fivetuple/correlator/watch"
 )
 
 //go:embed fivetuple.yaml
@@ -32,6 +33,8 @@ const maxFile = 1 << 20
 type Config struct {
 	// Agent is what `fivetuple agent` needs.
 	Agent bpf.Options `koanf:"agent"`
+	// Watch is what the agent judges addresses by.
+	Watch watch.Options `koanf:"watch"`
 	// Correlator is how a call finds its record.
 	Correlator correlator.Options `koanf:"correlator"`
 	// Baseline is what is learned of finished calls.
@@ -80,6 +83,7 @@ func Parse(name string, text []byte) (Config, error) { return parse(Default(), n
 func (c Config) Validate() error {
 	return errors.Join(
 		within("agent", c.Agent.Validate()),
+		within("watch", c.Watch.Validate()),
 		within("correlator", c.Correlator.Validate()),
 		within("baseline", c.Baseline.Validate()),
 		within("signals", c.Signals.Validate()),

@@ -12,6 +12,7 @@ import (
 	"fivetuple/bpf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
+	"fivetuple/correlator/watch"
 )
 
 func TestDefault(t *testing.T) {
@@ -24,6 +25,7 @@ func TestDefault(t *testing.T) {
 			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
 			OnExit:     bpf.ExitKeep,
 		},
+		Watch:      watch.Options{Enabled: true, Keep: time.Minute, Flows: 32768, Trusted: []string{}},
 		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second, Quiet: 5 * time.Second},
 		Baseline:   baseline.Default(),
 		Signals:    Signals{FlagAbove: 0.8},
@@ -110,11 +112,11 @@ func TestParse(t *testing.T) {
 // TestParseRefuses holds the whole message for what is wrong.
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals`},
+		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals, watch`},
 		{"unknown key", "log:\n  levle: info", `x.yaml:2: log.levle: unknown key, known here: format, level`},
 		{"upper case", "log: {Level: info}", `x.yaml:1: log.Level: unknown key, known here: format, level`},
 		{"merge key", "log: {<<: {level: info}}", `x.yaml:1: log."<<": unknown key, known here: format, level`},
-		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals`},
+		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals, watch`},
 		{"list as key", "? [a]\n: 1", `x.yaml:1: a key has to be a name`},
 		{"given twice", "log:\n  level: info\n  level: warn", `x.yaml:3: log.level: given twice, first on line 2`},
 		{"section twice", "log: {}\nrunner: {}\nlog: {}", `x.yaml:3: log: given twice, first on line 1`},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -32,6 +33,9 @@ func runAgent(ctx context.Context, c conf.Config, log zerolog.Logger) error {
 	agent, err := bpf.Start(c.Agent, log.With().Str("part", "agent").Logger())
 	if err != nil {
 		return err
+	}
+	if err := startWatch(agent, c.Watch, log); err != nil {
+		return errors.Join(err, agent.Close())
 	}
 	log.Info().Str("pins", c.Agent.Pins.Path).Msg("agent is ready")
 	return agent.Run(ctx)

@@ -49,6 +49,9 @@ func runBoth(ctx context.Context, c conf.Config, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := startWatch(agent, c.Watch, log); err != nil {
+		return errors.Join(err, agent.Close())
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
@@ -76,17 +79,19 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	if err := reader.Refresh(); err != nil { // calls say so; the agent may come later
 		log.Warn().Err(err).Msg("no records yet")
 	}
+	sources := new(correlator.SourceList)
 	learned := newBaselines(c.Baseline, clock.Now, log)
 	defer learned.close() // after the last records
 	out := newOutput(c, clock, log)
 	defer out.close(log)
 	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), &correlator.Judge{
-		Baselines: learned, FlagAbove: c.Signals.FlagAbove,
+		Baselines: learned, Sources: sources, FlagAbove: c.Signals.FlagAbove,
 	})
 	if err != nil {
 		return err
 	}
 	go reader.Run(ctx)
+	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, log)
 	metrics.RegisterBaselines(out.registry, learned.Counters)
 	learned.start(ctx)
 	out.start(ctx, cor, c.Metrics.Listen, log)

@@ -9,7 +9,7 @@ type Signal uint8
 
 // The signals, in the order in which headers and logs name them.
 const (
-	// On the call.
+	// Retransmit is the first of those on the call.
 	Retransmit Signal = iota
 	OutOfOrder
 	SlowRequest
@@ -20,14 +20,14 @@ const (
 	ZeroWindow
 	TTLShift
 	NotHTTP
-	// On the source.
+	// HalfOpen is the first of those on the source.
 	HalfOpen
 	SlowHeaders
 	PortScan
 	ConnectionRate
 	RequestRate
 	Malformed
-	// On the listener, because a spoofed packet has no source.
+	// SYNFlood is the first of those on the listener, because a spoofed packet has no source.
 	SYNFlood
 	Reflection
 	Volume

@@ -107,7 +107,7 @@ func benigns() []benign {
 				c.call(2*time.Millisecond, c.close)
 			})
 		}},
-		{"a client on one connection, as fast as it is answered", time.Minute, 10_000, func(w *world) {
+		{"a machine that calls as fast as it is answered, on one connection", time.Minute, 20_000, func(w *world) {
 			c := w.client(address(1), 443, time.Millisecond)
 			c.connect(func() { w.busy(c, time.Millisecond, 0) })
 		}},

@@ -61,7 +61,7 @@ type counted struct {
 	inserted uint64 // into the flow table
 	evicted  uint64 // from the half-open table, at the end of a turn
 	turned   uint64 // when that was
-	strays   Strays
+	strays   flow.Strays
 	rates    struct{ completed, evicted, unsolicited, noConnection, other float64 }
 }
 

@@ -10,14 +10,7 @@ type Tables interface {
 	HalfOpen(limit int, take func(flow.Key, *flow.Conn)) (done bool, err error)
 	Sources(limit int, take func([16]byte, *flow.Source)) (done bool, err error)
 	TableCounts() ([flow.Tables]flow.TableCounts, error)
-	Strays() (Strays, error)
+	Strays() (flow.Strays, error)
 	// Verdicts calls take for every verdict there is, whoever gave it.
 	Verdicts(take func(flow.VerdictKey, *flow.Verdict)) error
-}
-
-// Strays are packets toward this host since the tables were made that belong to no connection's record.
-type Strays struct {
-	Unsolicited  uint64 // SYN-ACKs that answer no SYN
-	NoConnection uint64 // other TCP segments of a connection that has no record: closed, older than the program, or none
-	Other        uint64 // fragments, other protocols, broken headers
 }

@@ -21,7 +21,7 @@ type world struct {
 	sources  table[[16]byte, flow.Source]
 	verdicts map[flow.VerdictKey]flow.Verdict
 	counts   [flow.Tables]flow.TableCounts
-	strays   watch.Strays
+	strays   flow.Strays
 	calls    int
 }
 
@@ -104,7 +104,7 @@ func (w *world) Sources(limit int, take func([16]byte, *flow.Source)) (bool, err
 }
 
 func (w *world) TableCounts() ([flow.Tables]flow.TableCounts, error) { return w.counts, nil }
-func (w *world) Strays() (watch.Strays, error)                       { return w.strays, nil }
+func (w *world) Strays() (flow.Strays, error)                        { return w.strays, nil }
 
 func (w *world) Verdicts(take func(flow.VerdictKey, *flow.Verdict)) error {
 	for k, v := range w.verdicts {
