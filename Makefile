@@ -35,7 +35,7 @@ conformance: build ## Replay the captures of PCAPS=DIR through the kernel progra
 	@bin/conformance --binary bin/fivetuple $(ARGS) "$(PCAPS)"
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./plugins ./runner/server ./examples/stack
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/baseline ./plugins ./runner/server ./examples/stack
 
 lint: ## Run the linters (the first time builds them)
 	$(TOOL) golangci-lint run ./...

@@ -145,6 +145,24 @@ type fivetupleTableCounts struct {
 	Removed  uint64
 }
 
+type fivetupleVerdict struct {
+	_       structs.HostLayout
+	Since   uint64
+	Expires uint64
+	Signals uint32
+	Score   uint16
+	Origin  uint8
+	Pad     uint8
+}
+
+type fivetupleVerdictKey struct {
+	_       structs.HostLayout
+	Address [16]uint8
+	Port    uint16
+	Kind    uint8
+	Pad     [5]uint8
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -157,6 +175,7 @@ const (
 	fivetupleMapReasons       = "reasons"
 	fivetupleMapSources       = "sources"
 	fivetupleMapUdp           = "udp"
+	fivetupleMapVerdicts      = "verdicts"
 	fivetupleProgFtEgress     = "ft_egress"
 	fivetupleProgFtEmpty      = "ft_empty"
 	fivetupleProgFtIngress    = "ft_ingress"
@@ -226,6 +245,7 @@ type fivetupleMapSpecs struct {
 	Reasons  *ebpf.MapSpec `ebpf:"reasons"`
 	Sources  *ebpf.MapSpec `ebpf:"sources"`
 	Udp      *ebpf.MapSpec `ebpf:"udp"`
+	Verdicts *ebpf.MapSpec `ebpf:"verdicts"`
 }
 
 // fivetupleVariableSpecs contains global variables before they are loaded into the kernel.
@@ -265,6 +285,7 @@ type fivetupleMaps struct {
 	Reasons  *ebpf.Map `ebpf:"reasons"`
 	Sources  *ebpf.Map `ebpf:"sources"`
 	Udp      *ebpf.Map `ebpf:"udp"`
+	Verdicts *ebpf.Map `ebpf:"verdicts"`
 }
 
 func (m *fivetupleMaps) Close() error {
@@ -277,6 +298,7 @@ func (m *fivetupleMaps) Close() error {
 		m.Reasons,
 		m.Sources,
 		m.Udp,
+		m.Verdicts,
 	)
 }
 

@@ -18,7 +18,7 @@ var layout = sync.OnceValues(func() (uint64, error) { //nolint:gochecknoglobals 
 		return 0, err
 	}
 	hash := fnv.New64a()
-	for _, name := range []string{"flow_key", "flow_record", "holes", "source", "table_counts", "meta"} {
+	for _, name := range []string{"flow_key", "flow_record", "holes", "source", "verdict_key", "verdict", "table_counts", "meta"} {
 		var shared *btf.Struct
 		if err := spec.Types.TypeByName(name, &shared); err != nil {
 			return 0, fmt.Errorf("find struct %s in the object: %w", name, err)

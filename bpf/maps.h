@@ -52,6 +52,17 @@ struct {
 	__type(value, struct source);
 } sources SEC(".maps");
 
+/*
+ * What is held against sources and listeners. Written by the agent, and by whoever may write the pin; the program does
+ * not read it. A HASH: nobody's verdict makes room for another.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct verdict_key);
+	__type(value, struct verdict);
+} verdicts SEC(".maps");
+
 /* What happened to the tables, by enum table. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -53,9 +53,11 @@ type TableOptions struct {
 	// Holes is the number of connections' directions at a time of which missing bytes are remembered; when it is full,
 	// what fills others counts as retransmitted.
 	Holes uint32 `koanf:"holes"`
+	// Verdicts is the number of addresses and listeners that something is held against; when it is full, more are refused.
+	Verdicts uint32 `koanf:"verdicts"`
 }
 
-// capacities returns them in the order of enum table.
+// capacities returns those that the program fills, in the order of enum table.
 func (t TableOptions) capacities() [flow.Tables]uint32 {
 	return [flow.Tables]uint32{
 		flow.TableFlows: t.Flows, flow.TableHalfOpen: t.HalfOpen, flow.TableUDP: t.UDP,
@@ -101,6 +103,7 @@ func (o Options) Validate() error {
 		entries("tables.udp", o.Tables.UDP),
 		entries("tables.sources", o.Tables.Sources),
 		entries("tables.holes", o.Tables.Holes),
+		entries("tables.verdicts", o.Tables.Verdicts),
 		oneOf("midstream", o.Midstream, MidstreamSocket, MidstreamAny),
 		duration("sweep.every", o.Sweep.Every, 100*time.Millisecond, time.Minute),
 		duration("sweep.closed", o.Sweep.Closed, time.Second, time.Hour),

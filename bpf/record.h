@@ -172,6 +172,28 @@ struct source {
 	__u32 ports[PORT_BITS / 32]; /* a bit for each local port that a SYN of its tried, by a hash: linear counting */
 };
 
+/* What a verdict is on: a source (remote address, port 0), a listener (local address and port), or the host (zeros). */
+struct verdict_key {
+	__u8 address[16];
+	__u16 port;
+	__u8 kind; /* VERDICT_* */
+	__u8 pad[5];
+};
+
+enum { VERDICT_SOURCE, VERDICT_LISTENER };
+
+/* A score with its reasons, for a time: written by user space. */
+struct verdict {
+	__u64 since;
+	__u64 expires;
+	__u32 signals; /* a bit for each: correlator/signal */
+	__u16 score;   /* thousandths */
+	__u8 origin;   /* ORIGIN_WATCHER, ... */
+	__u8 pad;
+};
+
+enum { ORIGIN_WATCHER, ORIGIN_MANUAL, ORIGIN_FLEET };
+
 /* The tables, in the order of meta.capacity, meta.entries and the table of counts. */
 enum table { TABLE_FLOWS, TABLE_HALF_OPEN, TABLE_UDP, TABLE_SOURCES, TABLE_HOLES, TABLES };
 

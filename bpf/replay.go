@@ -62,6 +62,7 @@ func replayTables(tcp, udp int) TableOptions {
 	return TableOptions{
 		Flows: room(tcp), HalfOpen: room(2*tcp + slack), UDP: room(2*udp + slack),
 		Sources: room(2*tcp + slack), Holes: room(2*tcp + slack), // one for each direction
+		Verdicts: minEntries,
 	}
 }
 

@@ -196,7 +196,7 @@ func TestReplayTablesFit(t *testing.T) {
 			t.Errorf("%d flows: %+v", n, o)
 		}
 	}
-	if o := replayTables(1<<40, 1<<40); o != (TableOptions{maxEntries, maxEntries, maxEntries, maxEntries, maxEntries}) {
+	if o := replayTables(1<<40, 1<<40); o != (TableOptions{maxEntries, maxEntries, maxEntries, maxEntries, maxEntries, minEntries}) {
 		t.Errorf("too many flows: %+v", o)
 	}
 }

@@ -21,6 +21,7 @@ type tables struct {
 	UDP      *ebpf.Map     `ebpf:"udp"`
 	Sources  *ebpf.Map     `ebpf:"sources"`
 	Holes    *ebpf.Map     `ebpf:"holes"`
+	Verdicts *ebpf.Map     `ebpf:"verdicts"`
 	Counts   *ebpf.Map     `ebpf:"counts"`
 	Reasons  *ebpf.Map     `ebpf:"reasons"`
 	Meta     *ebpf.Map     `ebpf:"meta"`
@@ -52,6 +53,7 @@ func configure(o Options) (*ebpf.CollectionSpec, error) {
 	for table, entries := range o.Tables.capacities() {
 		spec.Maps[flow.TableName(table)].MaxEntries = entries
 	}
+	spec.Maps[fivetupleMapVerdicts].MaxEntries = o.Tables.Verdicts
 	if err := spec.Variables[fivetupleVarMidstreamAny].Set(o.Midstream == MidstreamAny); err != nil {
 		return nil, fmt.Errorf("set midstream: %w", err)
 	}
@@ -126,6 +128,7 @@ func (t *tables) shared() []named {
 		{fivetupleMapCounts, t.Counts},
 		{fivetupleMapSources, t.Sources},
 		{fivetupleMapHoles, t.Holes},
+		{fivetupleMapVerdicts, t.Verdicts},
 		{fivetupleMapUdp, t.UDP},
 		{fivetupleMapHalfOpen, t.HalfOpen},
 		{fivetupleMapFlows, t.Flows},

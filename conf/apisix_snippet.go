@@ -28,7 +28,7 @@ func httpDirectives() []string {
 
 // logged are the variables that show in the access log what the plugin set.
 func logged() []string {
-	return []string{"$http_x_packet_match", "$http_x_packet_latency", "$http_x_packet_size", "$http_x_packet\""}
+	return []string{"$http_x_packet_match", "$http_x_packet_latency", "$http_x_packet_size", "$http_x_packet_anomaly", "$http_x_packet\""}
 }
 
 func (n Nginx) validate() error {

@@ -116,6 +116,7 @@ func TestShippedAPISIXRoutes(t *testing.T) {
 	want := map[string][]PluginConf{
 		"insight":      {{"packet-insight", "{}"}},
 		"insight-both": {{"packet-insight", `{"headers":["match","latency","size","flow"],"expose":"both","format":"dictionary"}`}},
+		"guard":        {{"packet-guard", `{"mode":"observe","refuse_above":0.9,"status":429,"retry_after":"5s","exempt":["10.0.0.0/8"]}`}, {"packet-insight", "{}"}},
 		"plain":        nil,
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -130,9 +131,9 @@ func TestParseAPISIXRoutesRefuses(t *testing.T) {
 		{"end within a line", "\n#END", " #END", "x.yaml: the last line is not #END"},
 		{"unknown key", "- id: insight\n", "- id: insight\n    url: /\n", "x.yaml:6: routes[0].url: unknown key"},
 		{"unknown plugin", "ext-plugin-pre-req", "ext-plugin-pre", "routes[0].plugins.ext-plugin-pre: unknown key"},
-		{"id twice", "id: plain", "id: insight", `routes[2].id: "insight" is another route's too`},
-		{"id", "id: plain", "id: a/b", `routes[2].id: "a/b" is not 1 to 64`},
-		{"no uri", "    uri: /plain/*\n", "", "routes[2].uri: exactly one of uri and uris"},
+		{"id twice", "id: plain", "id: insight", `routes[3].id: "insight" is another route's too`},
+		{"id", "id: plain", "id: a/b", `routes[3].id: "a/b" is not 1 to 64`},
+		{"no uri", "    uri: /plain/*\n", "", "routes[3].uri: exactly one of uri and uris"},
 		{"JSON", `value: '{}'`, `value: '{'`, `routes[0].plugins.ext-plugin-pre-req.conf[0].value: "{" is not a JSON object`},
 		{"JSON, but no object", `value: '{}'`, `value: 'null'`, `routes[0].plugins.ext-plugin-pre-req.conf[0].value: "null" is not`},
 		{"value is YAML", `value: '{}'`, `value: {}`, `routes[0].plugins.ext-plugin-pre-req.conf[0].value: keys and values, want text`},

@@ -16,6 +16,7 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/correlator"
+	"fivetuple/correlator/baseline"
 )
 
 //go:embed fivetuple.yaml
@@ -33,6 +34,10 @@ type Config struct {
 	Agent bpf.Options `koanf:"agent"`
 	// Correlator is how a call finds its record.
 	Correlator correlator.Options `koanf:"correlator"`
+	// Baseline is what is learned of finished calls.
+	Baseline baseline.Options `koanf:"baseline"`
+	// Signals is what is made of what is not normal.
+	Signals Signals `koanf:"signals"`
 	// Runner is what `fivetuple run` needs.
 	Runner Runner `koanf:"runner"`
 	// Calls is what is written of finished calls.
@@ -76,6 +81,8 @@ func (c Config) Validate() error {
 	return errors.Join(
 		within("agent", c.Agent.Validate()),
 		within("correlator", c.Correlator.Validate()),
+		within("baseline", c.Baseline.Validate()),
+		within("signals", c.Signals.Validate()),
 		within("runner", c.Runner.Validate()),
 		within("calls", c.Calls.Validate()),
 		within("metrics", c.Metrics.Validate()),

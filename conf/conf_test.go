@@ -11,6 +11,7 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/correlator"
+	"fivetuple/correlator/baseline"
 )
 
 func TestDefault(t *testing.T) {
@@ -18,12 +19,14 @@ func TestDefault(t *testing.T) {
 		Agent: bpf.Options{
 			Interfaces: []string{"*"},
 			Pins:       bpf.PinOptions{Path: "/run/fivetuple/bpf", Mode: "0440"},
-			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096},
+			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096, Verdicts: 16384},
 			Midstream:  bpf.MidstreamSocket,
 			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
 			OnExit:     bpf.ExitKeep,
 		},
 		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second, Quiet: 5 * time.Second},
+		Baseline:   baseline.Default(),
+		Signals:    Signals{FlagAbove: 0.8},
 		Runner: Runner{
 			OnConfigError: ConfigErrorMark, Drain: 900 * time.Millisecond, Switches: "/var/lib/fivetuple/switches.yaml",
 		},
@@ -72,9 +75,14 @@ func TestParse(t *testing.T) {
 		{"runner", "runner: {on_config_error: refuse, drain: 0s, switches: /run/s}", func(c *Config) {
 			c.Runner.OnConfigError, c.Runner.Drain, c.Runner.Switches = ConfigErrorRefuse, 0, "/run/s"
 		}},
+		{"baseline", "baseline: {file: \"\", keys: 1, window: 1s, windows: 2, shift_windows: 2, drift: 1.1, source_share: 1}", func(c *Config) {
+			c.Baseline.File, c.Baseline.Keys, c.Baseline.Window, c.Baseline.Windows = "", 1, time.Second, 2
+			c.Baseline.ShiftWindows, c.Baseline.Drift, c.Baseline.SourceShare = 2, 1.1, 1
+		}},
 		{"calls", "calls: {file: \"\", sample: 0.25, path: hash, ipv4_prefix: 24, ipv6_prefix: 0, rotate: {size: 1, keep: 1, days: 1}}", func(c *Config) {
 			c.Calls = Calls{Sample: 0.25, Queue: 8192, Path: PathHash, IPv4Prefix: 24, Rotate: Rotate{1, 1, 1}}
 		}},
+		{"signals", "signals: {flag_above: 0.5}", func(c *Config) { c.Signals.FlagAbove = 0.5 }},
 		{"off without quotes is text", "calls: {path: off, sample: 0}", func(c *Config) { c.Calls.Sample = 0 }},
 		{"metrics for others", "metrics: {listen: \"0.0.0.0:80\", remote: true, series: 1}", func(c *Config) {
 			c.Metrics = Metrics{"0.0.0.0:80", true, 1}
@@ -102,11 +110,11 @@ func TestParse(t *testing.T) {
 // TestParseRefuses holds the whole message for what is wrong.
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, calls, correlator, log, metrics, runner`},
+		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals`},
 		{"unknown key", "log:\n  levle: info", `x.yaml:2: log.levle: unknown key, known here: format, level`},
 		{"upper case", "log: {Level: info}", `x.yaml:1: log.Level: unknown key, known here: format, level`},
 		{"merge key", "log: {<<: {level: info}}", `x.yaml:1: log."<<": unknown key, known here: format, level`},
-		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, calls, correlator, log, metrics, runner`},
+		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals`},
 		{"list as key", "? [a]\n: 1", `x.yaml:1: a key has to be a name`},
 		{"given twice", "log:\n  level: info\n  level: warn", `x.yaml:3: log.level: given twice, first on line 2`},
 		{"section twice", "log: {}\nrunner: {}\nlog: {}", `x.yaml:3: log: given twice, first on line 1`},
@@ -160,6 +168,8 @@ func TestParseRefuses(t *testing.T) {
 		{"more than all", `calls: {sample: 1.01}`, `x.yaml:1: calls.sample: 1.01 is not in 0..1`},
 		{"less than none", `calls: {sample: -0.5}`, `x.yaml:1: calls.sample: -0.5 is a number, want a decimal number, like 0.25`},
 		{"no number", `calls: {sample: .nan}`, `x.yaml:1: calls.sample: .nan is a number, want a decimal number, like 0.25`},
+		{"everything flagged", `signals: {flag_above: 0}`, `x.yaml:1: signals.flag_above: 0 is not above 0, up to 1`},
+		{"beyond a score", `signals: {flag_above: 1.5}`, `x.yaml:1: signals.flag_above: 1.5 is not above 0, up to 1`},
 		{"power", `calls: {sample: 1e-3}`, `x.yaml:1: calls.sample: 1e-3 is a number, want a decimal number, like 0.25`},
 		{"text for a share", `calls: {sample: "1"}`, `x.yaml:1: calls.sample: "1" is text, want a decimal number, like 0.25`},
 		{"percent", `calls: {sample: 10%}`, `x.yaml:1: calls.sample: "10%" is text, want a decimal number, like 0.25`},

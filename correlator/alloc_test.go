@@ -11,12 +11,14 @@ import (
 // TestMatchAllocatesNothing, once its connection is remembered: the record comes from a pool, all else is values. Not
 // under the race detector, which empties pools at random.
 func TestMatchAllocatesNothing(t *testing.T) {
-	next, last := keepAlive(t)
-	if n := testing.AllocsPerRun(1000, next); n != 0 {
-		t.Errorf("%v allocations a call, want none", n)
-	}
-	if last.Match != correlator.MatchExchange {
-		t.Error(describe(*last))
+	for name, with := range map[string]*correlator.Judge{"without a judge": nil, "judged": fullJudge()} {
+		next, last := keepAlive(t, with)
+		if n := testing.AllocsPerRun(1000, next); n != 0 {
+			t.Errorf("%s: %v allocations a call, want none", name, n)
+		}
+		if last.Match != correlator.MatchExchange || last.Judged != (with != nil) {
+			t.Errorf("%s: %s", name, describe(*last))
+		}
 	}
 }
 

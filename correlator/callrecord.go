@@ -1,6 +1,9 @@
 package correlator
 
-import "fivetuple/correlator/flow"
+import (
+	"fivetuple/correlator/flow"
+	"fivetuple/correlator/signal"
+)
 
 // Identity is who a call was, as the gateway names it. It holds no memory of the request.
 type Identity struct {
@@ -55,6 +58,12 @@ type CallRecord struct {
 	At                Moments
 	RTT               RTT
 	Split             Split
+
+	// Judged: Facts are what is not normal about the call, now that it has ended; what was said of it before stays.
+	Judged bool
+	Facts  signal.Facts
+	// Flagged: their score is above what the call's route allows.
+	Flagged bool
 }
 
 // Traffic is what one direction carried of a call: segments with payload, in IP bytes. What follows the span is of all its

@@ -23,6 +23,8 @@ type Call struct {
 	// HTTP2 asks the gateway whether the call came over HTTP/2. It is asked once a connection, and only over TLS,
 	// where the bytes do not tell.
 	HTTP2 func() bool
+	// FlagAbove is the score above which the route's calls are flagged; 0: as Judge.FlagAbove says.
+	FlagAbove float64
 }
 
 // Correlator finds a call's exchanges. It remembers the last call of each connection, for a bounded number of
@@ -31,6 +33,7 @@ type Call struct {
 type Correlator struct {
 	table    flow.Table
 	sink     Sink
+	judge    *judge // nil: nothing is judged
 	quiet    uint64 // nanoseconds
 	seed     maphash.Seed
 	shards   [shards]shard
@@ -46,6 +49,7 @@ type shard struct {
 	conns  *simplelru.LRU[flow.Key, *connection]
 	queue  queue
 	record CallRecord // what the sink is given
+	judged scratch
 }
 
 // connection is what is remembered of a connection between its calls.
@@ -59,10 +63,13 @@ type connection struct {
 	http2        bool
 	protocol     flow.Payload
 	group        group
-	closed       marks  // where the last group ended
-	waits        bool   // it is in the queue
-	hadCall      bool   // closed is set
-	streams      uint64 // of HTTP/2: which of the last 64 numbers were seen, the highest in bit 0
+	closed       marks // where the last group ended
+	// What it began with; 0 where that was not seen. TTLs are those of its SYN, and of the SYN of its source before it.
+	first          flow.Payload
+	ttl, ttlBefore uint8
+	waits          bool   // it is in the queue
+	hadCall        bool   // closed is set
+	streams        uint64 // of HTTP/2: which of the last 64 numbers were seen, the highest in bit 0
 }
 
 // cursor says where the next call of a connection can begin.
@@ -76,12 +83,15 @@ type cursor struct {
 }
 
 // New returns a correlator over a table. The options must be valid. The sink gets the record of every call; nil: nobody
-// wants them.
-func New(table flow.Table, o Options, sink Sink) (*Correlator, error) {
+// wants them. Without a judge nothing is judged.
+func New(table flow.Table, o Options, sink Sink, with *Judge) (*Correlator, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	c := &Correlator{table: table, sink: sink, quiet: uint64(o.Quiet), seed: maphash.MakeSeed()}
+	if with != nil {
+		c.judge = newJudge(*with, c.seed)
+	}
 	c.pool.New = func() any { return new(flow.Record) }
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -116,15 +126,32 @@ func (c *Correlator) Match(now uint64, call Call) Result {
 	conn, isNew := c.connection(s, key, r, &call)
 	conn.protocol, conn.http2 = protocol, http2
 	claimed := conn.before.claimed
-	res := conn.match(r, call, now)
-	res.RTT.take(r)
-	res.FlowID = conn.flowID
-	if isNew {
-		c.begin(s, key, conn, r, pendingCall{call, res, now}, claimed)
-	} else {
-		conn.group.again(call, res)
+	p := pendingCall{call: call, result: conn.match(r, call, now), plugin: now}
+	p.result.RTT.take(r)
+	p.result.FlowID = conn.flowID
+	var was *pendingCall
+	if !isNew {
+		was = conn.group.newest(call.Requests)
 	}
-	return res
+	c.judgeLook(s, conn, r, &p, was)
+	switch {
+	case isNew:
+		c.begin(s, key, conn, r, p, claimed)
+	case was != nil:
+		was.again(&p)
+	}
+	return p.result
+}
+
+// judgeLook judges a call that has figures. What an earlier look at it said stays said.
+func (c *Correlator) judgeLook(s *shard, conn *connection, r *flow.Record, p, was *pendingCall) {
+	if c.judge == nil || p.result.Match == MatchNone {
+		return
+	}
+	if was != nil {
+		p.result.Facts = was.result.Facts
+	}
+	c.judge.look(&s.judged, conn, r, p)
 }
 
 // reason names why there is no record.
@@ -185,6 +212,9 @@ func (c *Correlator) connection(s *shard, key flow.Key, r *flow.Record, call *Ca
 			conn.before.next, conn.before.known = d.ISN+1, true
 		}
 		conn.requests, conn.streams = call.Requests, 1
+		if c.judge != nil {
+			c.judge.meet(conn, &key, r)
+		}
 		s.conns.Add(key, conn)
 		return conn, true
 	}

@@ -16,7 +16,7 @@ func ended(s *script) (texts *[]string, last *correlator.CallRecord) {
 	cor, err := correlator.New(s.table, testOptions(), func(r *correlator.CallRecord) {
 		*last = *r
 		*texts = append(*texts, fmt.Sprintf("%d: %v, %d..%d, %d/%d", r.Requests, r.Match, r.First, r.Last, r.Request.Packets, r.Response.Packets))
-	})
+	}, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func newLoad(tb testing.TB) *load {
 	l := &load{table: newModelTable(), random: rand.New(rand.NewPCG(1, 2)), now: uint64(time.Hour)} //nolint:gosec // repeatable
 	o := testOptions()
 	o.Connections = 1 << 17 // so that none is forgotten between two calls, which would make the second one `shared`
-	cor, err := correlator.New(l.table, o, l.take)
+	cor, err := correlator.New(l.table, o, l.take, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -87,6 +87,8 @@ func (m *model) segment(dir int, seq uint32, n int) {
 	isNew := int32(d.DataHigh-(seq+uint32(n))) < 0
 	if isNew {
 		d.DataHigh = seq + uint32(n)
+	} else {
+		d.Retransmitted++
 	}
 	r.Conn.Last = m.now
 	m.takeExchange(dir, n, isNew, &before)

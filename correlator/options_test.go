@@ -46,7 +46,7 @@ func TestOptionsOutOfRange(t *testing.T) {
 		if err := o.Validate(); err == nil || err.Error() != c.want {
 			t.Errorf("%s:\n got %v\nwant %s", c.name, err, c.want)
 		}
-		if cor, err := correlator.New(newModelTable(), o, nil); err == nil || cor != nil {
+		if cor, err := correlator.New(newModelTable(), o, nil, nil); err == nil || cor != nil {
 			t.Errorf("%s: New took it", c.name)
 		}
 	}

@@ -46,19 +46,28 @@ func (g *group) join(p pendingCall) bool {
 	return true
 }
 
-// again notes what a later look at the same call said: another phase, or a retry.
-func (g *group) again(call Call, result Result) {
+// newest returns the call that came last, if that is the one with a number; nil if it is not: it had no room.
+func (g *group) newest(requests uint64) *pendingCall {
 	p := &g.call
 	if n := len(g.more); n > 0 {
 		p = &g.more[n-1]
 	}
-	if p.call.Requests != call.Requests {
-		return // it had no room
+	if p.call.Requests != requests {
+		return nil
 	}
-	if call.Route.Consumer == "" { // it is known from the second phase on, and does not get lost again
-		call.Route.Consumer = p.call.Route.Consumer
+	return p
+}
+
+// again notes what a later look at the same call said: another phase, or a retry.
+func (p *pendingCall) again(later *pendingCall) {
+	was := p.call
+	p.call, p.result = later.call, later.result
+	if p.call.Route.Consumer == "" { // it is known from the second phase on, and does not get lost again
+		p.call.Route.Consumer = was.Route.Consumer
 	}
-	p.call, p.result = call, result
+	if p.call.FlagAbove == 0 { // of two plugins one may say it
+		p.call.FlagAbove = was.FlagAbove
+	}
 }
 
 // look brings the group's figures and moments up to the record: its exchanges end with the given one, which is the current

@@ -1,6 +1,9 @@
 package correlator
 
-import "fivetuple/correlator/flow"
+import (
+	"fivetuple/correlator/flow"
+	"fivetuple/correlator/signal"
+)
 
 // Match says how a call's figures were found.
 type Match uint8
@@ -63,6 +66,10 @@ type Result struct {
 	Size   Size
 	// FlowID is the connection's Community ID; "" if the tuple is not known.
 	FlowID string
+
+	// Judged: Facts are what is not normal about the call, as far as is known. Learning: its baseline is not ready.
+	Judged, Learning bool
+	Facts            signal.Facts
 }
 
 // RTT is the round trip to the peer, in microseconds; 0 for what was not measured.
@@ -84,4 +91,13 @@ type Size struct {
 	Known bool
 	flow.Span
 	Min, Max uint16 // IP bytes of the smallest and the largest packet; 0: not known
+}
+
+// Found is what a plugin found of a call, for those that run on it after.
+type Found struct {
+	Known     bool // the rest was looked for
+	Tuple     Tuple
+	From      TupleSource
+	FlagAbove float64 // as it was asked for
+	Result    Result
 }

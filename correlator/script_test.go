@@ -16,7 +16,7 @@ func testOptions() correlator.Options {
 
 func newCorrelator(t testing.TB, table flow.Table) *correlator.Correlator {
 	t.Helper()
-	c, err := correlator.New(table, testOptions(), func(*correlator.CallRecord) {})
+	c, err := correlator.New(table, testOptions(), func(*correlator.CallRecord) {}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,13 +15,13 @@ func (c *Correlator) begin(s *shard, key flow.Key, conn *connection, r *flow.Rec
 		if g.open {
 			g.look(r, r.Exchange)
 			start = g.seen
-			c.close(s, conn, r.Exchange, false)
+			c.close(s, conn, r.Exchange, false, p.plugin)
 		}
 	} else if e, ok := r.At(first); ok && first > claimed {
 		start = marksBefore(e)
 		if g.open {
 			g.missed = conn.missed
-			c.settle(s, conn, r, first-1)
+			c.settle(s, conn, r, first-1, p.plugin)
 		} else if conn.hadCall {
 			c.counters.lateBytes.Add(start[flow.TX].payload - conn.closed[flow.TX].payload)
 		}
@@ -60,18 +60,18 @@ func (c *Correlator) unmatched(call *Call, res Result, now uint64) {
 }
 
 // settle closes an open group by the record: its last exchange is the given one. The records of its calls go to the sink.
-func (c *Correlator) settle(s *shard, conn *connection, r *flow.Record, last uint32) {
+func (c *Correlator) settle(s *shard, conn *connection, r *flow.Record, last uint32, now uint64) {
 	g := &conn.group
 	g.look(r, last)
-	c.close(s, conn, last, false)
+	c.close(s, conn, last, false, now)
 }
 
 // cut closes an open group whose end was not seen, with what is known of it.
 func (c *Correlator) cut(s *shard, conn *connection) {
-	c.close(s, conn, conn.group.first, true)
+	c.close(s, conn, conn.group.first, true, 0) // it teaches nothing
 }
 
-func (c *Correlator) close(s *shard, conn *connection, last uint32, cut bool) {
+func (c *Correlator) close(s *shard, conn *connection, last uint32, cut bool, now uint64) {
 	g := &conn.group
 	if !g.open {
 		return
@@ -82,7 +82,7 @@ func (c *Correlator) close(s *shard, conn *connection, last uint32, cut bool) {
 	if cut {
 		c.counters.cut.Add(uint64(1 + len(g.more)))
 	}
-	if c.sink == nil {
+	if c.sink == nil && c.judge == nil {
 		return
 	}
 	record := &s.record
@@ -100,12 +100,24 @@ func (c *Correlator) close(s *shard, conn *connection, last uint32, cut bool) {
 	record.At = g.at
 	record.name(g)
 	record.Split = split(record)
-	c.sink(record)
+	if record.Judged {
+		c.judge.end(&s.judged, conn, record, now)
+	}
+	c.give(record)
 	for i := range g.more {
 		*record = CallRecord{FlowID: conn.flowID, FlowStart: conn.flow, Cut: cut, RTT: g.rtt}
 		record.take(&g.more[i])
 		record.Match = MatchShared
 		record.At.Plugin = g.more[i].plugin
+		if record.Judged {
+			record.flag(&g.more[i].call, c.judge.FlagAbove)
+		}
+		c.give(record)
+	}
+}
+
+func (c *Correlator) give(record *CallRecord) {
+	if c.sink != nil {
 		c.sink(record)
 	}
 }
@@ -116,6 +128,7 @@ func (record *CallRecord) take(p *pendingCall) {
 	res := &p.result
 	record.Match, record.Reason, record.Missed = res.Match, res.Reason, res.Missed
 	record.LengthUnknown, record.TLS, record.Handshake = res.LengthUnknown, res.TLS, res.Handshake
+	record.Judged, record.Facts = res.Judged, res.Facts
 }
 
 // name says what the figures are, now that the end is known: the call's alone, or others' too.

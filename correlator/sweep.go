@@ -98,7 +98,7 @@ func (c *Correlator) sweepOne(s *shard, w waiting, r *flow.Record, now uint64) b
 	if r.Conn.State != flow.StateClosed && (!silent || !conn.group.answered()) {
 		return false
 	}
-	c.settle(s, conn, r, r.Exchange)
+	c.settle(s, conn, r, r.Exchange, now)
 	return true
 }
 

@@ -13,7 +13,7 @@ const wrong = "wrong plugin configuration: "
 // TestWrongConf: a configuration that is wrong carries what is wrong, for the server to log, and every call says so.
 func TestWrongConf(t *testing.T) {
 	const (
-		keys   = " is not a key; keys are headers, expose, prefix, format"
+		keys   = " is not a key; keys are headers, expose, prefix, format, flag_above"
 		prefix = ` is not 2..64 of a-z, 0-9 and "-" that begin with none and end with "-"`
 		names  = " is not a list of one or more names"
 	)
@@ -27,14 +27,18 @@ func TestWrongConf(t *testing.T) {
 		{`{"headers":null}`, `headers: "null"` + names},
 		{`{"headers":[1]}`, `headers: "[1]"` + names},
 		{`{"headers":{"match":true}}`, `headers: "{\"match\":true}"` + names},
-		{`{"headers":["match","anomaly"]}`, `headers[1]: "anomaly" is not there yet`},
-		{`{"headers":["Match"]}`, `headers[0]: "Match" is not one of match, latency, size, flow`},
+		{`{"headers":["match","anomalies"]}`, `headers[1]: "anomalies" is not one of match, latency, size, anomaly, flow`},
+		{`{"headers":["Match"]}`, `headers[0]: "Match" is not one of match, latency, size, anomaly, flow`},
 		{`{"headers":["match","size","match"]}`, `headers[2]: "match" is there twice`},
 		{`{"expose":"none"}`, `expose: "\"none\"" is not one of upstream, client, both`},
 		{`{"expose":true}`, `expose: "true" is not one of upstream, client, both`},
 		{`{"expose":null}`, `expose: "null" is not one of upstream, client, both`},
 		{`{"format":"json"}`, `format: "\"json\"" is not one of headers, dictionary`},
 		{`{"format":["headers"]}`, `format: "[\"headers\"]" is not one of headers, dictionary`},
+		{`{"flag_above":0}`, `flag_above: "0" is not a number above 0, up to 1`},
+		{`{"flag_above":1.001}`, `flag_above: "1.001" is not a number above 0, up to 1`},
+		{`{"flag_above":"0.5"}`, `flag_above: "\"0.5\"" is not a number above 0, up to 1`},
+		{`{"flag_above":null}`, `flag_above: "null" is not a number above 0, up to 1`},
 		{`{"prefix":7}`, `prefix: "7" is not text`},
 		{`{"prefix":null}`, `prefix: ""` + prefix},
 		{`{"prefix":""}`, `prefix: ""` + prefix},

@@ -6,7 +6,8 @@ import (
 	"fivetuple/correlator"
 )
 
-// Counters are what the plugins count, since the start. Of the calls of packet-insight, each is counted once among those
+// Counters are what the plugins count, since the start. What packet-guard made of its calls is told by Guard. Of the calls of
+// packet-insight, each is counted once among those
 // with a tuple of some way, those without one, and those with a wrong configuration; and once more by its match. A call of
 // a route that is switched off, or refused for its configuration, never comes to a plugin.
 type Counters struct {
@@ -18,9 +19,10 @@ type Counters struct {
 	WrongHeader, WrongMapVariable, WrongVariables atomic.Uint64
 	// VariableErrors counts questions for variables that the gateway did not answer.
 	VariableErrors atomic.Uint64
-	// ConfErrors counts wrong configurations, each time that one is prepared; ConfErrorCalls the calls under one.
+	// ConfErrors counts wrong configurations of either plugin, each time that one is prepared; ConfErrorCalls the calls under one.
 	ConfErrors, ConfErrorCalls atomic.Uint64
 
+	guard   guardRoutes
 	matches [correlator.MatchExchange + 1]atomic.Uint64
 }
 

@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/apache/apisix-go-plugin-runner/pkg/common"
+	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
 	"github.com/dunglas/httpsfv"
 
 	"fivetuple/conf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/flow"
+	"fivetuple/correlator/signal"
 	"fivetuple/plugins"
 )
 
@@ -21,8 +23,8 @@ func TestPluginNamesAreUnique(t *testing.T) {
 		}
 		seen[p.Name()] = true
 	}
-	if !seen["packet-insight"] {
-		t.Error("there is no packet-insight")
+	if !seen["packet-insight"] || !seen["packet-guard"] {
+		t.Errorf("only %v are there", seen)
 	}
 }
 
@@ -138,26 +140,31 @@ func TestShippedRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := newInsight(t, newWire())
-	n := 0
+	shipped := map[string]plugin.Plugin{}
+	for _, p := range plugins.All(judged(t, newWire(), signal.Verdict{})) {
+		shipped[p.Name()] = p
+	}
+	used := map[string]bool{}
 	for _, route := range routes {
 		for _, c := range route.PluginConfs() {
-			n++
-			if c.Name != p.Name() {
+			p, ok := shipped[c.Name]
+			if !ok {
 				t.Errorf("route %s: there is no plugin %s", route.ID, c.Name)
+				continue
 			}
+			used[c.Name] = true
 			parsed, err := p.ParseConf([]byte(c.Value))
 			if wrong := confError(parsed); err != nil || wrong != nil {
 				t.Errorf("route %s: %v, %v", route.ID, err, wrong)
 			}
 			r := newRequest(tupleField())
 			p.RequestFilter(parsed, nil, r)
-			if r.header.Get("X-Packet-Match") != wireMatch && r.response.Get("X-Packet") == "" {
+			if r.header.Get("X-Packet-Match") != wireMatch && r.response.Get("X-Packet") == "" && r.header.Get("X-Packet-Guard") != "pass;score=0.0" {
 				t.Errorf("route %s: %v, %v", route.ID, r.header, r.response)
 			}
 		}
 	}
-	if n == 0 {
-		t.Error("no route has a plugin")
+	if len(used) != len(shipped) {
+		t.Errorf("only %v are on a route", used)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	pkghttp "github.com/apache/apisix-go-plugin-runner/pkg/http"
 
 	"fivetuple/correlator"
+	"fivetuple/correlator/signal"
 )
 
 // insightHeaders writes what is known of a call, and removes what the client sent under the names of that. It is used
@@ -18,22 +19,13 @@ type insightHeaders struct {
 	cleared   bool // the gateway has cleared what the client sent under our names
 	truncated bool // the gateway sent only the first headers: the client's own may pass by unseen
 
-	header pkghttp.Header
-	seen   func(name, value []byte) bool // takes a header that came; made once
-	out    structured
-	spans  []span
+	remover remover
+	out     structured
+	spans   []span
 }
 
 func (h *insightHeaders) init() {
-	h.seen = func(name, _ []byte) bool {
-		switch {
-		case equal(name, correlator.TupleHeaderName): // on every call: no text is made of it
-			h.header.Del(correlator.TupleHeaderName)
-		case isOwned(h.conf, name):
-			h.header.Del(string(name))
-		}
-		return true
-	}
+	h.remover.init(func(name []byte) bool { return isOwned(h.conf, name) })
 }
 
 // span is where a header's value lies in the buffer.
@@ -59,7 +51,7 @@ func newInsightNames(prefix string) insightNames {
 // write sets the headers, and deletes those of our names that have no value.
 func (h *insightHeaders) write(r pkghttp.Request) {
 	header := r.Header()
-	h.removeSeen(header)
+	h.remover.remove(header)
 	h.build()
 	text := string(h.out.buf)
 	for _, s := range h.spans {
@@ -72,21 +64,6 @@ func (h *insightHeaders) write(r pkghttp.Request) {
 	}
 	if !h.cleared {
 		h.deleteOthers(header)
-	}
-}
-
-// removeSeen deletes every header that has one of our names in any spelling.
-func (h *insightHeaders) removeSeen(header pkghttp.Header) {
-	if all, ok := header.(allHeaders); ok {
-		h.header = header
-		all.All(h.seen)
-		h.header = nil
-		return
-	}
-	for name := range header.View() {
-		if isOwned(h.conf, name) {
-			header.Del(name)
-		}
 	}
 }
 
@@ -190,6 +167,8 @@ func (h *insightHeaders) known(group string) bool {
 		return h.result.Match != correlator.MatchNone
 	case groupSize:
 		return h.result.Size.Known
+	case groupAnomaly:
+		return h.result.Judged
 	case groupFlow:
 		return h.result.FlowID != ""
 	}
@@ -204,6 +183,8 @@ func (h *insightHeaders) value(group string) {
 		h.latency()
 	case groupSize:
 		h.size()
+	case groupAnomaly:
+		h.anomaly()
 	case groupFlow:
 		h.out.text(h.result.FlowID)
 	}
@@ -245,6 +226,16 @@ func (h *insightHeaders) latency() {
 	if res.Timing.Known {
 		out.number("recv", res.Timing.Recv)
 		out.number("wait", res.Timing.Wait)
+	}
+}
+
+// anomaly is the score of what is not normal about the call.
+func (h *insightHeaders) anomaly() {
+	v := h.result.Facts.Verdict(signal.All)
+	h.out.score(v.Score)
+	h.out.signals(v.Signals)
+	if h.result.Learning {
+		h.out.word("baseline", "learning")
 	}
 }
 

@@ -49,7 +49,7 @@ func serveAndRun(m *testing.M) int {
 	if err := os.Setenv("APISIX_LISTEN_ADDRESS", "unix:"+socket(dir)); err != nil {
 		panic(err)
 	}
-	cor, err := correlator.New(newWire(), correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second, Quiet: 5 * time.Second}, nil)
+	cor, err := correlator.New(newWire(), correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second, Quiet: 5 * time.Second}, nil, nil)
 	if err != nil {
 		panic(err)
 	}
@@ -170,9 +170,15 @@ func entries(b *flatbuffers.Builder, start func(*flatbuffers.Builder, int) flatb
 // prepare returns the token of a route with a configuration of packet-insight.
 func (a *apisix) prepare(conf string) uint32 {
 	a.t.Helper()
+	return a.prepareAll("packet-insight: " + conf)
+}
+
+// prepareAll is prepare for plugins, each "name: conf".
+func (a *apisix) prepareAll(confs ...string) uint32 {
+	a.t.Helper()
 	b := flatbuffers.NewBuilder(256)
-	key := b.CreateString("route#" + a.t.Name() + "#ext-plugin-pre-req#" + conf)
-	vector := entries(b, PrepareConf.ReqStartConfVector, []string{"packet-insight: " + conf})
+	key := b.CreateString("route#" + a.t.Name() + "#ext-plugin-pre-req#" + fmt.Sprint(confs))
+	vector := entries(b, PrepareConf.ReqStartConfVector, confs)
 	PrepareConf.ReqStart(b)
 	PrepareConf.ReqAddKey(b, key)
 	PrepareConf.ReqAddConf(b, vector)
@@ -251,7 +257,7 @@ func TestUnderTheLibraryForged(t *testing.T) {
 
 func TestUnderTheLibraryWrongConf(t *testing.T) {
 	a := dialLibrary(t)
-	upstream, _ := a.call(a.prepare(`{"headers":["anomaly"]}`), "x-packet-tuple: "+wireTuple)
+	upstream, _ := a.call(a.prepare(`{"headers":["other"]}`), "x-packet-tuple: "+wireTuple)
 	checkChanges(t, "upstream", upstream, "X-Packet-Match: none;reason=config", "X-Packet-Tuple")
 }
 

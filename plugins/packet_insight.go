@@ -6,8 +6,6 @@ import (
 
 	pkghttp "github.com/apache/apisix-go-plugin-runner/pkg/http"
 	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
-
-	"fivetuple/correlator"
 )
 
 // PacketInsight puts what the network did to a call on the call, as headers. It never stops one.
@@ -17,23 +15,18 @@ type PacketInsight struct {
 	pool sync.Pool // of *insight
 }
 
-// insight is what one call needs, used again for others: nothing of a request is left in it.
+// insight is what one call needs, used again for others.
 type insight struct {
-	gateway gateway
-	http2   func() bool // of the gateway, made once
-	result  correlator.Result
+	look
 	headers insightHeaders
 }
 
 // NewPacketInsight returns the plugin.
 func NewPacketInsight(d Deps) *PacketInsight {
-	if d.Counters == nil {
-		d.Counters = new(Counters)
-	}
-	p := &PacketInsight{deps: d}
+	p := &PacketInsight{deps: d.withCounters()}
 	p.pool.New = func() any {
-		i := &insight{gateway: gateway{counters: d.Counters}}
-		i.http2 = i.gateway.isHTTP2
+		i := new(insight)
+		i.init(&p.deps)
 		i.headers.init()
 		return i
 	}
@@ -70,36 +63,19 @@ func (p *PacketInsight) RequestFilter(conf any, _ http.ResponseWriter, r pkghttp
 		p.pool.Put(i)
 	}()
 	i.gateway.r = r
-	var found string
-	if i.result = (correlator.Result{Reason: correlator.ReasonConfig}); c.err != nil {
+	if c.err != nil {
 		p.deps.Counters.ConfErrorCalls.Add(1)
+		i.wrong()
 	} else {
-		i.result, found = p.match(i)
+		i.find(p.Name(), c.flagAbove)
+		p.deps.Counters.tuple(i.From)
 	}
-	p.deps.Counters.matches[i.result.Match].Add(1)
+	p.deps.Counters.matches[i.Result.Match].Add(1)
 	h := &i.headers
-	h.conf, h.result = c, &i.result
-	// A gateway whose snippet sets the tuple's header has cleared what the client sent under our names.
-	h.cleared = found == correlator.TupleHeader
+	h.conf, h.result = c, &i.Result
+	h.cleared = i.cleared()
 	h.truncated = !h.cleared && i.gateway.countHeaders() >= maxGatewayHeaders
 	h.write(r)
-}
-
-// match returns what is known of the call, and which way its tuple came.
-func (p *PacketInsight) match(i *insight) (correlator.Result, string) {
-	tuple, from, err := correlator.FindTuple(&i.gateway, p.deps.Tuple)
-	p.deps.Counters.tuple(from)
-	if err != nil {
-		p.deps.Log.Debug().Err(err).Str("plugin", p.Name()).Msg("call without a tuple")
-		return correlator.Result{Reason: correlator.ReasonTuple}, from.Way
-	}
-	call := correlator.Call{Tuple: tuple, HTTP2: i.http2}
-	i.gateway.identify(&call)
-	if p.deps.Path != nil {
-		call.Path = p.deps.Path(i.gateway.r.Path())
-	}
-	call.ContentLength, call.Chunked = i.gateway.body()
-	return p.deps.Correlator.Match(p.deps.Now(), call), from.Way
 }
 
 var _ plugin.Plugin = (*PacketInsight)(nil)

@@ -20,9 +20,19 @@ type Deps struct {
 	Log  zerolog.Logger
 }
 
+// withCounters returns the same, with counters.
+func (d Deps) withCounters() Deps {
+	if d.Counters == nil {
+		d.Counters = new(Counters)
+	}
+	return d
+}
+
 // All returns every plugin: a new one is a line here.
 func All(d Deps) []plugin.Plugin {
+	d = d.withCounters()
 	return []plugin.Plugin{
 		NewPacketInsight(d),
+		NewPacketGuard(d),
 	}
 }

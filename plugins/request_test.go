@@ -144,7 +144,7 @@ func (w *wire) HasUDP(flow.Key) bool { return w.udp }
 
 func newCorrelator(tb testing.TB, table flow.Table) *correlator.Correlator {
 	tb.Helper()
-	c, err := correlator.New(table, correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second, Quiet: 5 * time.Second}, nil)
+	c, err := correlator.New(table, correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5 * time.Second, Quiet: 5 * time.Second}, nil, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -26,13 +26,18 @@ import (
 // log comes into one buffer, to be read when the answer is there.
 func serveOwn(t *testing.T, way, onConfigError string) (*apisix, *plugins.Counters, *bytes.Buffer) {
 	t.Helper()
-	counters, log := new(plugins.Counters), new(bytes.Buffer)
+	d := plugins.Deps{Correlator: newCorrelator(t, newWire()), Tuple: way, Now: func() uint64 { return wireNow }, Counters: new(plugins.Counters)}
+	a, log := serveDeps(t, d, onConfigError)
+	return a, d.Counters, log
+}
+
+func serveDeps(t *testing.T, d plugins.Deps, onConfigError string) (*apisix, *bytes.Buffer) {
+	t.Helper()
+	log := new(bytes.Buffer)
+	d.Log = zerolog.New(log).Level(zerolog.InfoLevel)
 	var number atomic.Uint32
 	s, err := server.New(server.Options{
-		Plugins: plugins.All(plugins.Deps{
-			Correlator: newCorrelator(t, newWire()), Tuple: way, Now: func() uint64 { return wireNow }, Counters: counters,
-			Log: zerolog.New(log).Level(zerolog.InfoLevel),
-		}),
+		Plugins:       plugins.All(d),
 		OnConfigError: onConfigError, Numbers: func() (uint32, error) { return number.Add(1), nil }, Log: zerolog.New(log),
 	})
 	if err != nil {
@@ -51,7 +56,7 @@ func serveOwn(t *testing.T, way, onConfigError string) (*apisix, *plugins.Counte
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	return &apisix{t: t, conn: conn, vars: map[string]string{}}, counters, log
+	return &apisix{t: t, conn: conn, vars: map[string]string{}}, log
 }
 
 // callFrame returns a call with header fields, each "name: value".
@@ -115,14 +120,14 @@ func TestConfErrorIsRefused(t *testing.T) {
 
 func TestConfErrorIsMarked(t *testing.T) {
 	a, counters, log := serveOwn(t, correlator.TupleHeader, server.ConfigErrorMark)
-	token := a.prepare(`{"headers":["anomaly"]}`)
+	token := a.prepare(`{"headers":["other"]}`)
 	for range 3 {
 		upstream, _ := a.call(token, "x-packet-match: forged")
 		if !slices.Contains(upstream, "X-Packet-Match: none;reason=config") {
 			t.Errorf("upstream %q", upstream)
 		}
 	}
-	checkOneError(t, log, a.t.Name(), `conf[0], plugin "packet-insight": `+wrong+`headers[0]: "anomaly" is not there yet`)
+	checkOneError(t, log, a.t.Name(), `conf[0], plugin "packet-insight": `+wrong+`headers[0]: "other" is not one of`)
 	checkCounters(t, "marked", counters, map[string]uint64{"ConfErrors": 1, "ConfErrorCalls": 3, "none": 3})
 }
 

@@ -36,6 +36,9 @@ func (t *callTable) print(l *calls.Line) error {
 	if l.Cut {
 		match += ";cut"
 	}
+	if l.Flagged {
+		match += ";flagged"
+	}
 	none := l.Match == "none"
 	_, err := fmt.Fprintf(t.out, callColumns, shown(l.Time, 27), shown(l.Route, routeWidth), shown(l.Method, 7), shown(match, matchWidth),
 		ms(l.TotalUS, l.TotalUS == 0), ms(l.NetworkUS, l.TotalUS == 0), ms(l.ArrivingUS, l.TotalUS == 0), ms(l.WaitingUS, l.TotalUS == 0),

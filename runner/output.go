@@ -32,6 +32,7 @@ type output struct {
 	clock    bpf.Clock
 	log      *calls.Log   // nil: off
 	metered  *calls.Queue // of the metrics; nil: off
+	flagged  *calls.Queue // of the lines for flagged calls
 	counters *plugins.Counters
 	stats    *server.Stats
 	registry *prometheus.Registry
@@ -48,6 +49,10 @@ func newOutput(c conf.Config, clock bpf.Clock, log zerolog.Logger) *output {
 	if layout, err := bpf.Layout(); err == nil {
 		metrics.RegisterBuild(o.registry, buildVersion(), fmt.Sprintf("%016x", layout))
 	}
+	f := newFlags(log.With().Str("part", "flags").Logger())
+	o.flagged = calls.NewQueue(flagQueue, f)
+	metrics.RegisterQueue(o.registry, "flags", o.flagged.Dropped, o.flagged.Waiting)
+	metrics.RegisterFlags(o.registry, f.dropped.Load)
 	if c.Metrics.Listen != "" {
 		o.metered = calls.NewQueue(c.Calls.Queue, metrics.NewCalls(o.registry, c.Metrics.Series))
 		metrics.RegisterQueue(o.registry, "metrics", o.metered.Dropped, o.metered.Waiting)
@@ -78,19 +83,18 @@ func (o *output) table(reader *bpf.Reader) flow.Table {
 	return metrics.NewLookups(o.registry, reader)
 }
 
-// sink returns where the records of finished calls go; nil: nobody wants them.
+// sink returns where the records of finished calls go.
 func (o *output) sink() correlator.Sink {
-	switch {
-	case o.log == nil && o.metered == nil:
-		return nil
-	case o.metered == nil:
-		return o.log.Put
-	case o.log == nil:
-		return o.metered.Put
-	}
 	return func(r *correlator.CallRecord) {
-		o.metered.Put(r)
-		o.log.Put(r)
+		if r.Flagged {
+			o.flagged.Put(r)
+		}
+		if o.metered != nil {
+			o.metered.Put(r)
+		}
+		if o.log != nil {
+			o.log.Put(r)
+		}
 	}
 }
 
@@ -134,6 +138,7 @@ func (o *output) close(log zerolog.Logger) {
 	o.wait.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
+	o.flagged.Close(ctx)
 	if o.metered != nil {
 		o.metered.Close(ctx)
 	}

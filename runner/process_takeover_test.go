@@ -55,7 +55,7 @@ func newBench(t *testing.T, drain time.Duration) *bench {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	b := &bench{t: t, dir: dir, path: filepath.Join(dir, "s")}
 	settings := fmt.Appendf(nil, "agent: {pins: {path: %s/bpf}}\nrunner: {socket: %s, drain: %v, switches: %s/switches.yaml}\n"+
-		"calls: {file: %s/calls.jsonl}\nmetrics: {listen: \"\"}\n", dir, b.path, drain, dir, dir)
+		"calls: {file: %s/calls.jsonl}\nbaseline: {file: %s/baseline}\nmetrics: {listen: \"\"}\n", dir, b.path, drain, dir, dir, dir)
 	if err := os.WriteFile(filepath.Join(dir, "fivetuple.yaml"), settings, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func TestRouteOfARunner(t *testing.T) {
 	dir := t.TempDir()
 	socket, file, config := filepath.Join(dir, "s"), filepath.Join(dir, "switches.yaml"), filepath.Join(dir, "fivetuple.yaml")
 	err := os.WriteFile(config, fmt.Appendf(nil, "runner: {socket: %s, switches: %s, drain: 0s, on_config_error: refuse}\n"+
-		"agent: {pins: {path: %s}}\nlog: {level: error}\ncalls: {file: \"\"}\nmetrics: {listen: \"\"}\n", socket, file, filepath.Join(dir, "pins")), 0o600)
+		"agent: {pins: {path: %s}}\nlog: {level: error}\ncalls: {file: \"\"}\nbaseline: {file: \"\"}\nmetrics: {listen: \"\"}\n", socket, file, filepath.Join(dir, "pins")), 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"fivetuple/conf"
 	"fivetuple/correlator"
 	"fivetuple/plugins"
+	"fivetuple/runner/metrics"
 )
 
 func (a *app) newRunCommand() *cobra.Command {
@@ -75,13 +76,19 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	if err := reader.Refresh(); err != nil { // calls say so; the agent may come later
 		log.Warn().Err(err).Msg("no records yet")
 	}
+	learned := newBaselines(c.Baseline, clock.Now, log)
+	defer learned.close() // after the last records
 	out := newOutput(c, clock, log)
 	defer out.close(log)
-	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink())
+	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), &correlator.Judge{
+		Baselines: learned, FlagAbove: c.Signals.FlagAbove,
+	})
 	if err != nil {
 		return err
 	}
 	go reader.Run(ctx)
+	metrics.RegisterBaselines(out.registry, learned.Counters)
+	learned.start(ctx)
 	out.start(ctx, cor, c.Metrics.Listen, log)
 	return serve(ctx, c.Runner, r, plugins.All(plugins.Deps{
 		Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Counters: out.counters, Path: out.path(c.Calls),

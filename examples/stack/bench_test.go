@@ -40,7 +40,7 @@ func deps(b *testing.B, s *stack.Stack) plugins.Deps {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cor, err := correlator.New(reader, options, func(*correlator.CallRecord) {})
+	cor, err := correlator.New(reader, options, func(*correlator.CallRecord) {}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

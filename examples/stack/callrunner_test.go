@@ -24,6 +24,8 @@ type callRunner struct {
 	clock bpf.Clock
 	table *bpf.Reader
 
+	sources correlator.SourceList // what is held against addresses
+
 	mu         sync.Mutex
 	records    []correlator.CallRecord
 	correlator *correlator.Correlator
@@ -65,7 +67,7 @@ func (r *callRunner) newCorrelator() {
 	r.t.Helper()
 	options := conf.Default().Correlator
 	options.Quiet = time.Second
-	c, err := correlator.New(r.table, options, r.take)
+	c, err := correlator.New(r.table, options, r.take, &correlator.Judge{Sources: &r.sources, FlagAbove: conf.Default().Signals.FlagAbove})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -44,9 +44,10 @@ func (s *Stack) writeFiles() error {
 			"pins":       map[string]any{"path": s.Pins(), "group": strconv.Itoa(nobody)},
 			"on_exit":    "remove",
 		},
-		"runner":  map[string]any{"socket": s.socket(), "drain": "0s", "switches": s.path("switches.yaml")},
-		"calls":   map[string]any{"file": s.CallsFile()},
-		"metrics": map[string]any{"listen": s.options.Metrics},
+		"runner":   map[string]any{"socket": s.socket(), "drain": "0s", "switches": s.path("switches.yaml")},
+		"baseline": map[string]any{"file": filepath.Join(s.dir, "socket", "baseline")},
+		"calls":    map[string]any{"file": s.CallsFile()},
+		"metrics":  map[string]any{"listen": s.options.Metrics},
 	}
 	if s.options.Tuple != "" {
 		settings["correlator"] = map[string]any{"tuple": s.options.Tuple}
@@ -75,7 +76,8 @@ func (s *Stack) gatewayConfig() ([]byte, error) {
 const SlowGateway = 300 * time.Millisecond
 
 // routes returns the gateway's routes: with the plugin, with it in the other format, wrongly configured, with a plugin
-// that only the benchmarks have, and without; with the plugin in both phases, behind a slow plugin, and for WebSocket.
+// that only the benchmarks have, and without; with the plugin in both phases, behind one that guards, behind a slow plugin, and
+// for WebSocket.
 func routes() []byte {
 	upstream := net.JoinHostPort(lab.UpstreamIPv4, strconv.Itoa(upstreamPort))
 	return fmt.Appendf(nil, `routes:
@@ -120,6 +122,24 @@ func routes() []byte {
       ext-plugin-post-req:
         conf: [{name: packet-insight, value: '{}'}]
     upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: observed
+    uri: /observed/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-guard, value: '{}'}, {name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: enforced
+    uri: /enforced/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-guard, value: '{"mode":"enforce","retry_after":"7s"}'}, {name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: exempt
+    uri: /exempt/*
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-guard, value: '{"mode":"enforce","exempt":["%[3]s/32","%[4]s/128"]}'}, {name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
   - id: slow
     uri: /slow/*
     plugins:
@@ -135,5 +155,5 @@ func routes() []byte {
         conf: [{name: packet-insight, value: '{}'}]
     upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
 #END
-`, upstream, SlowGateway.Seconds())
+`, upstream, SlowGateway.Seconds(), lab.ClientIPv4, lab.ClientIPv6)
 }

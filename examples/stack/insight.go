@@ -10,22 +10,26 @@ import (
 
 // Insight is what packet-insight put on a call, read back from the headers.
 type Insight struct {
-	Match    string `json:"match"`
-	Number   int64  `json:"n,omitempty"`
-	Partial  bool   `json:"partial,omitempty"`
-	TLS      bool   `json:"tls,omitempty"`
-	Missed   int64  `json:"missed,omitempty"`
-	Reason   string `json:"reason,omitempty"`
-	Headers  string `json:"headers,omitempty"`
-	Latency  int64  `json:"latency_us,omitempty"` // 0: unknown
-	Recv     int64  `json:"recv_us,omitempty"`
-	Wait     int64  `json:"wait_us,omitempty"`
-	Size     int64  `json:"size,omitempty"`
-	Packets  int64  `json:"packets,omitempty"`
-	Payload  int64  `json:"payload,omitempty"`
-	Flow     string `json:"flow,omitempty"`
-	HasSize  bool   `json:"-"`
-	MatchRaw string `json:"-"`
+	Match   string `json:"match"`
+	Number  int64  `json:"n,omitempty"`
+	Partial bool   `json:"partial,omitempty"`
+	TLS     bool   `json:"tls,omitempty"`
+	Missed  int64  `json:"missed,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Headers string `json:"headers,omitempty"`
+	Latency int64  `json:"latency_us,omitempty"` // 0: unknown
+	Recv    int64  `json:"recv_us,omitempty"`
+	Wait    int64  `json:"wait_us,omitempty"`
+	Size    int64  `json:"size,omitempty"`
+	Packets int64  `json:"packets,omitempty"`
+	Payload int64  `json:"payload,omitempty"`
+	Flow    string `json:"flow,omitempty"`
+	// Score is that of what is not normal, Signals name it; Learning: there is no baseline yet.
+	Score    float64 `json:"score,omitempty"`
+	Signals  string  `json:"signals,omitempty"`
+	Learning bool    `json:"learning,omitempty"`
+	HasSize  bool    `json:"-"`
+	MatchRaw string  `json:"-"`
 }
 
 // ErrInsight means that a call did not have the headers it should have, or not in their form.
@@ -38,6 +42,7 @@ func ReadInsight(h http.Header) (Insight, error) {
 		"X-Packet-Match":   in.takeMatch,
 		"X-Packet-Latency": in.takeLatency,
 		"X-Packet-Size":    in.takeSize,
+		"X-Packet-Anomaly": in.takeAnomaly,
 		"X-Packet-Flow":    in.takeFlow,
 	} {
 		values := h.Values(name)
@@ -86,6 +91,14 @@ func (in *Insight) takeSize(item httpsfv.Item) (err error) {
 	in.Packets = parameter[int64](item, "packets")
 	in.Payload = parameter[int64](item, "payload")
 	return unless(in.HasSize)
+}
+
+func (in *Insight) takeAnomaly(item httpsfv.Item) (err error) {
+	score, ok := item.Value.(float64)
+	in.Score = score
+	in.Signals = parameter[string](item, "signals")
+	in.Learning = parameter[httpsfv.Token](item, "baseline") == "learning"
+	return unless(ok)
 }
 
 func (in *Insight) takeFlow(item httpsfv.Item) (err error) {

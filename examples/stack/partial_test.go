@@ -94,7 +94,7 @@ func lookWhile(t *testing.T, s *stack.Stack, c *stack.Client, head, body uint64,
 		t.Fatal(err)
 	}
 	table := &timedTable{Table: reader, clock: clock}
-	cor, err := correlator.New(table, options, nil)
+	cor, err := correlator.New(table, options, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

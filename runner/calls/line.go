@@ -2,10 +2,12 @@ package calls
 
 import (
 	"encoding/hex"
+	"math"
 
 	"github.com/rs/zerolog"
 
 	"fivetuple/correlator"
+	"fivetuple/correlator/signal"
 )
 
 // writeLine adds the fields of a record, and ends the line. What is not known, or is the usual thing, is left out; conf/calls.md
@@ -16,6 +18,7 @@ func (l *Log) writeLine(r *correlator.CallRecord) {
 	l.writeIdentity(e, r)
 	l.writeConnection(e, r)
 	writeMatch(e, r)
+	writeAnomaly(e, r)
 	if r.Match != correlator.MatchNone {
 		writeTraffic(e, &r.Request, "orig_bytes", "orig_pkts", "orig_ip_bytes", "orig_payload_bytes",
 			"orig_retransmitted_pkts", "orig_out_of_order_pkts", "orig_zero_window_pkts")
@@ -94,6 +97,20 @@ func writeMatch(e *zerolog.Event, r *correlator.CallRecord) {
 	flag(e, "upgraded", r.Upgraded)
 	flag(e, "cut", r.Cut)
 }
+
+// writeAnomaly says what is not normal about a call that was judged.
+func writeAnomaly(e *zerolog.Event, r *correlator.CallRecord) {
+	if !r.Judged {
+		return
+	}
+	v := r.Facts.Verdict(signal.All)
+	e.Float64("anomaly_score", Score(v.Score))
+	text(e, "anomaly_signals", v.Signals.String())
+	flag(e, "flagged", r.Flagged)
+}
+
+// Score returns a score with the digits that headers have.
+func Score(score float64) float64 { return math.Round(score*1000) / 1000 }
 
 func writeTraffic(e *zerolog.Event, t *correlator.Traffic, bytes, packets, ipBytes, payload, retransmitted, outOfOrder, zeroWindow string) {
 	e.Uint32(bytes, t.Length).Uint32(packets, t.Packets).Uint64(ipBytes, t.Bytes).Uint64(payload, t.Payload)

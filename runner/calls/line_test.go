@@ -26,6 +26,7 @@ func TestGoldenLines(t *testing.T) {
 			`"connection_start":"2026-11-24T12:00:00.500000Z","connection":17,"connection_requests":3,"request_length":180,` +
 			`"match":"shared","reason":"early-response","missed_calls":2,"exchange_first":3,"exchange_last":4,"partial":true,` +
 			`"length_unknown":true,"tls.established":true,"tls_handshake":true,"upgraded":true,"cut":true,` +
+			`"anomaly_score":0.889,"anomaly_signals":"retransmit rtt","flagged":true,` +
 			`"orig_bytes":900,"orig_pkts":2,"orig_ip_bytes":1104,"orig_payload_bytes":1000,"orig_retransmitted_pkts":1,` +
 			`"orig_out_of_order_pkts":2,"orig_zero_window_pkts":3,` +
 			`"resp_bytes":5900,"resp_pkts":5,"resp_ip_bytes":6260,"resp_payload_bytes":6000,"resp_retransmitted_pkts":4,` +

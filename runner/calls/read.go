@@ -25,6 +25,7 @@ type Line struct {
 	Match         string  `json:"match"`
 	Reason        string  `json:"reason"`
 	Cut           bool    `json:"cut"`
+	Flagged       bool    `json:"flagged"`
 	TotalUS       float64 `json:"total_us"`
 	NetworkUS     float64 `json:"network_us"`
 	ArrivingUS    float64 `json:"arriving_us"`

@@ -13,6 +13,7 @@ import (
 
 	"fivetuple/correlator"
 	"fivetuple/correlator/flow"
+	"fivetuple/correlator/signal"
 )
 
 // start is the wall clock's time when the monotonic clock of the tests was 0.
@@ -63,8 +64,10 @@ func full() correlator.CallRecord {
 			LastResponse: 1_011_000_000, Acknowledged: 1_034_000_001,
 		},
 		Split:     correlator.Split{Network: 23_000_001, Arriving: 100_500, Waiting: 99_500, Serving: 9_800_000, Leaving: 1_000_000, Total: 34_000_001},
-		FlowStart: 500_000_123,
+		FlowStart: 500_000_123, Judged: true, Flagged: true,
 	}
+	r.Facts.Add(signal.Retransmit, 0.87654)
+	r.Facts.Add(signal.RTT, 0.1)
 	r.Route = correlator.Route{Route: "orders", Service: "shop", Consumer: "jack"}
 	r.Method, r.Path = "POST", "/orders/17"
 	r.RequestID = correlator.NewText("f00d")

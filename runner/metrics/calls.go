@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fivetuple/correlator"
+	"fivetuple/correlator/signal"
 )
 
 // namespace begins every name.
@@ -14,7 +15,7 @@ const namespace = "fivetuple"
 // Calls are the figures of finished calls. It is the consumer of a queue: one goroutine takes.
 type Calls struct {
 	duration, parts, rtt, requestBytes, responseBytes *prometheus.HistogramVec
-	calls, cut, retransmitted                         *prometheus.CounterVec
+	calls, cut, retransmitted, flagged, flags         *prometheus.CounterVec
 	series                                            allSeries
 }
 
@@ -49,8 +50,12 @@ func NewCalls(registry prometheus.Registerer, maxSeries int) *Calls {
 			"Finished calls whose end was not seen."),
 		retransmitted: newCounter("call_retransmitted_packets_total",
 			"Segments of calls that were sent again, toward the gateway (rx) and from it (tx).", "direction"),
+		flagged: newCounter("calls_flagged_total",
+			"Finished calls whose score is above what their route allows."),
+		flags: newCounter("call_flags_total",
+			"Signals of flagged calls: a call counts once for each of its own.", "signal"),
 	}
-	registry.MustRegister(c.duration, c.parts, c.rtt, c.requestBytes, c.responseBytes, c.calls, c.cut, c.retransmitted)
+	registry.MustRegister(c.duration, c.parts, c.rtt, c.requestBytes, c.responseBytes, c.calls, c.cut, c.retransmitted, c.flagged, c.flags)
 	c.series = allSeries{max: maxSeries, of: make(map[correlator.Route]*series), make: c.newSeries}
 	registry.MustRegister(
 		counterFunc("call_series_overflow_total", "Calls counted under the label _other, because there are too many routes, services and consumers.",
@@ -85,7 +90,11 @@ func (c *Calls) newSeries(route, service, consumer string) *series {
 		bytes: [...]prometheus.Observer{
 			c.requestBytes.WithLabelValues(route, service, consumer), c.responseBytes.WithLabelValues(route, service, consumer),
 		},
-		cut: c.cut.WithLabelValues(route, service, consumer),
+		cut:     c.cut.WithLabelValues(route, service, consumer),
+		flagged: c.flagged.WithLabelValues(route, service, consumer),
+		flag: func(of signal.Signal) prometheus.Counter {
+			return c.flags.WithLabelValues(route, service, consumer, of.String())
+		},
 	}
 	for m := range s.calls {
 		s.calls[m] = c.calls.WithLabelValues(route, service, consumer, correlator.Match(m).String())
@@ -107,6 +116,9 @@ func (c *Calls) Take(r *correlator.CallRecord) {
 	s.retransmitted[1].Add(float64(r.Response.Retransmitted))
 	if r.Cut {
 		s.cut.Inc()
+	}
+	if r.Flagged {
+		s.count(r.Facts.Verdict(signal.All).Signals)
 	}
 	if r.Match != correlator.MatchExchange || r.Cut {
 		return

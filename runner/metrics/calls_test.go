@@ -50,6 +50,9 @@ func TestHistograms(t *testing.T) {
 		`fivetuple_call_retransmitted_packets_total{consumer="jack",direction="rx",route="orders",service="shop"} 2`,
 		`fivetuple_call_retransmitted_packets_total{consumer="jack",direction="tx",route="orders",service="shop"} 8`,
 		"fivetuple_calls_cut_total{" + labels + "} 0",
+		"fivetuple_calls_flagged_total{" + labels + "} 2",
+		`fivetuple_call_flags_total{consumer="jack",route="orders",service="shop",signal="retransmit"} 2`,
+		`fivetuple_call_flags_total{consumer="jack",route="orders",service="shop",signal="port-scan"} 2`,
 		"fivetuple_call_series 1",
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
@@ -147,7 +150,7 @@ func TestNoAddressIsALabel(t *testing.T) {
 	}
 	known := map[string]bool{
 		"route": true, "service": true, "consumer": true, "match": true, "part": true, "direction": true, "reason": true, "table": true,
-		"queue": true, "source": true, "result": true, "version": true, "layout": true,
+		"queue": true, "source": true, "result": true, "signal": true, "answer": true, "version": true, "layout": true,
 	}
 	families, err := w.Gather()
 	if err != nil {
@@ -161,5 +164,22 @@ func TestNoAddressIsALabel(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOnlyFlagsAreCounted: a call that is not flagged is in none, whatever its facts are; signals that no call had are no series.
+func TestOnlyFlagsAreCounted(t *testing.T) {
+	w := newWhole(t, 10)
+	r := exchange("orders")
+	r.Flagged = false
+	w.calls.Take(r)
+	if n := count(t, w, "fivetuple_call_flags_total"); n != 0 {
+		t.Errorf("%d series of signals", n)
+	}
+	r.Flagged, r.Match = true, correlator.MatchShared
+	w.calls.Take(r)
+	text := scrape(t, w.Registry)
+	if n := count(t, w, "fivetuple_call_flags_total"); n != 2 || !strings.Contains(text, `fivetuple_calls_flagged_total{consumer="jack",route="orders",service="shop"} 1`) {
+		t.Errorf("%d series of signals: %s", n, text)
 	}
 }

@@ -3,13 +3,18 @@ package metrics
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	pkghttp "github.com/apache/apisix-go-plugin-runner/pkg/http"
+
 	"fivetuple/bpf"
+	"fivetuple/correlator"
 	"fivetuple/correlator/flow"
+	"fivetuple/plugins"
 )
 
 // fill gives each counter of a struct a value of its own, from 1000 up, and returns the values.
@@ -36,7 +41,7 @@ func fill(counters any, from uint64) (values []uint64) {
 func TestEveryCounterIsExported(t *testing.T) {
 	w := newWhole(t, 10)
 	var want []uint64
-	for i, counters := range []any{&w.stats, &w.counters, &w.cor, &w.log} {
+	for i, counters := range []any{&w.stats, &w.counters, &w.cor, &w.log, &w.base} {
 		want = append(want, fill(counters, uint64(i+1)*1000)...)
 	}
 	text := scrape(t, w.Registry)
@@ -117,3 +122,33 @@ func TestTables(t *testing.T) {
 		t.Error("without tables something is said of them")
 	}
 }
+
+// TestGuard: the answers of packet-guard by route.
+func TestGuard(t *testing.T) {
+	w := newWhole(t, 10)
+	p := plugins.NewPacketGuard(plugins.Deps{Counters: &w.counters, Tuple: correlator.TupleHeader})
+	conf, _ := p.ParseConf([]byte(`{"mode":"kill"}`)) // under which every call passes
+	for range 3 {
+		p.RequestFilter(conf, nil, &routedRequest{})
+	}
+	text := scrape(t, w.Registry)
+	for _, want := range []string{
+		`fivetuple_guard_calls_total{answer="passed",route="orders"} 3`, `fivetuple_guard_calls_total{answer="refused",route="orders"} 0`,
+		`fivetuple_guard_calls_total{answer="observed",route="orders"} 0`, `fivetuple_guard_calls_total{answer="exempt",route="orders"} 0`,
+	} {
+		if !strings.Contains(text, "\n"+want+"\n") {
+			t.Errorf("missing: %s", want)
+		}
+	}
+}
+
+// routedRequest is a call of a route, without a header.
+type routedRequest struct{ pkghttp.Request }
+
+func (*routedRequest) Route() correlator.Route           { return correlator.Route{Route: "orders"} }
+func (r *routedRequest) Header() pkghttp.Header          { return r }
+func (*routedRequest) All(func(name, value []byte) bool) {}
+func (*routedRequest) View() http.Header                 { return nil }
+func (*routedRequest) Get(string) string                 { return "" }
+func (*routedRequest) Set(string, string)                {}
+func (*routedRequest) Del(string)                        {}

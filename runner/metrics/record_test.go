@@ -10,7 +10,9 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/correlator"
+	"fivetuple/correlator/baseline"
 	"fivetuple/correlator/flow"
+	"fivetuple/correlator/signal"
 	"fivetuple/plugins"
 	"fivetuple/runner/calls"
 	"fivetuple/runner/server"
@@ -27,6 +29,9 @@ func exchange(route string) *correlator.CallRecord {
 		RTT:   correlator.RTT{Now: 23120, Min: 21090, Handshake: 22000},
 		Split: correlator.Split{Network: 23_000_000, Arriving: 100_000, Waiting: 100_000, Serving: 9_800_000, Leaving: 1_000_000, Total: 34_000_000},
 	}
+	r.Judged, r.Flagged = true, true
+	r.Facts.Add(signal.Retransmit, 0.9)
+	r.Facts.AddSource(signal.Verdict{Score: 0.5, Signals: signal.Of(signal.PortScan)})
 	r.Route = correlator.Route{Route: route, Service: "shop", Consumer: "jack"}
 	r.Method, r.Path = "POST", "/secret/path"
 	r.Peer, r.Gateway = netip.MustParseAddrPort("192.0.2.77:50000"), netip.MustParseAddrPort("198.51.100.9:9080")
@@ -42,6 +47,7 @@ type whole struct {
 	stats    server.Stats
 	counters plugins.Counters
 	cor      correlator.Counters
+	base     baseline.Counters
 	log      calls.LogCounts
 	tables   bpf.Counts
 	err      error
@@ -56,6 +62,7 @@ func newWhole(t *testing.T, series int) *whole {
 	RegisterServer(w, &w.stats)
 	RegisterPlugins(w, &w.counters)
 	RegisterCorrelator(w, func() correlator.Counters { return w.cor })
+	RegisterBaselines(w, func() baseline.Counters { return w.base })
 	RegisterQueue(w, "metrics", func() uint64 { return 7 }, func() int { return 8 })
 	RegisterLog(w, func() calls.LogCounts { return w.log })
 	RegisterTables(w, func() (bpf.Counts, error) { return w.tables, w.err }, func() uint64 { return 12_500_000_000 })

@@ -70,6 +70,7 @@ func RegisterPlugins(registry prometheus.Registerer, c *plugins.Counters) {
 			prometheus.Labels{"source": way}, count))
 	}
 	registry.MustRegister(
+		newGuard(c),
 		counterFunc("plugin_variable_errors_total", "Questions for variables that the gateway did not answer.", nil, c.VariableErrors.Load),
 		counterFunc("plugin_configuration_errors_total", "Wrong configurations, each time that one was prepared.", nil, c.ConfErrors.Load),
 		counterFunc("plugin_configuration_error_calls_total", "Calls under a wrong configuration.", nil, c.ConfErrorCalls.Load),
@@ -104,6 +105,12 @@ func RegisterQueue(registry prometheus.Registerer, consumer string, dropped func
 		counterFunc("queue_dropped_total", "Records of calls that were lost, because the queue was full.", labels, dropped),
 		gaugeFunc("queue_records", "Records of calls that wait in the queue.", labels, func() float64 { return float64(waiting()) }),
 	)
+}
+
+// RegisterFlags registers how many flagged calls had no line, because there were too many.
+func RegisterFlags(registry prometheus.Registerer, notWritten func() uint64) {
+	registry.MustRegister(counterFunc("flag_lines_not_written_total",
+		"Flagged calls without a line of their own in the runner's log, because there were too many at once.", nil, notWritten))
 }
 
 // RegisterLog registers what became of records in the log of calls.

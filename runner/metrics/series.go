@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fivetuple/correlator"
+	"fivetuple/correlator/signal"
 )
 
 // otherLabel stands for all routes, services and consumers beyond the bound.
@@ -17,12 +18,28 @@ func routeLabels() []string { return []string{"route", "service", "consumer"} }
 // series are the figures of one set of labels, found once.
 type series struct {
 	calls         [correlator.MatchExchange + 1]prometheus.Counter
-	cut           prometheus.Counter
+	cut, flagged  prometheus.Counter
+	flags         [signal.Signals]prometheus.Counter // made when they are wanted
+	flag          func(signal.Signal) prometheus.Counter
 	retransmitted [2]prometheus.Counter // request, response
 	duration      prometheus.Observer
 	parts         [splitParts]prometheus.Observer
 	rtt           prometheus.Observer
 	bytes         [2]prometheus.Observer // request, response
+}
+
+// count counts a flagged call, and what it was flagged for.
+func (s *series) count(signals signal.Set) {
+	s.flagged.Inc()
+	for each := range signal.Signals {
+		if !signals.Has(each) {
+			continue
+		}
+		if s.flags[each] == nil {
+			s.flags[each] = s.flag(each)
+		}
+		s.flags[each].Inc()
+	}
 }
 
 // allSeries holds those of the first so many sets of labels that came; every later one is counted under _other.

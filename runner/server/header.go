@@ -85,6 +85,16 @@ func (h *header) View() http.Header {
 	return h.view
 }
 
+// IsSet says whether a plugin has set a field.
+func (h *header) IsSet(name string) bool {
+	for i := range h.changed {
+		if equalFold(h.changed[i].name, name) {
+			return !h.changed[i].deleted
+		}
+	}
+	return false
+}
+
 // original returns the fields as they came.
 func (h *header) original() http.Header {
 	all := make(http.Header, len(h.raw))

@@ -25,7 +25,7 @@ func testPlugins() []plugin.Plugin {
 	all := []plugin.Plugin{
 		noop{}, script{name: "script"}, script{name: "script2"}, say{}, faultInjection{}, responseRewrite{},
 	}
-	cor, err := correlator.New(noTable{}, correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5e9, Quiet: 5e9}, nil)
+	cor, err := correlator.New(noTable{}, correlator.Options{Tuple: correlator.TupleHeader, Connections: 1024, Stale: 5e9, Quiet: 5e9}, nil, nil)
 	if err != nil {
 		panic(err)
 	}

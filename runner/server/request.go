@@ -18,7 +18,7 @@ import (
 // context can still answer itself.
 const pluginTime = 56 * time.Second
 
-// request is a call as plugins see it: a pkghttp.Request with what the library's lacks (SetBody, Vars, Route). It is used
+// request is a call as plugins see it: a pkghttp.Request with what the library's lacks (SetBody, Vars, Route, Found). It is used
 // again for the connection's next call: a plugin keeps nothing of it.
 type request struct {
 	id, token uint32
@@ -30,6 +30,7 @@ type request struct {
 
 	session *session
 	route   correlator.Route
+	found   correlator.Found
 	started time.Time
 
 	newPath    []byte
@@ -143,5 +144,8 @@ func (r *request) Context() context.Context {
 
 // Route says whose configuration runs.
 func (r *request) Route() correlator.Route { return r.route }
+
+// Found is what a plugin that ran before on this call found of it, and where one leaves it.
+func (r *request) Found() *correlator.Found { return &r.found }
 
 var _ pkghttp.Request = (*request)(nil)

@@ -1,0 +1,29 @@
+package baseline
+
+// rates are how many calls a key has had each second: those that were learned, and all.
+type rates struct {
+	normal, all float64
+	at          uint64 // when counting began, CLOCK_MONOTONIC nanoseconds
+	perSecond   sketch // of those that were learned, a second's weight each
+	allPer      sketch
+}
+
+func newRates(now uint64) rates { return rates{at: now, perSecond: newSketch(), allPer: newSketch()} }
+
+func (r *rates) count(abnormal bool) {
+	r.all++
+	if !abnormal {
+		r.normal++
+	}
+}
+
+// tick ends a second. Rotations come a second apart or so; what lies between them is taken as steady.
+func (r *rates) tick(now uint64) {
+	if now <= r.at {
+		return
+	}
+	seconds := float64(now-r.at) / 1e9
+	r.perSecond.add(r.normal/seconds, seconds)
+	r.allPer.add(r.all/seconds, seconds)
+	r.normal, r.all, r.at = 0, 0, now
+}

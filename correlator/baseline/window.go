@@ -1,0 +1,57 @@
+package baseline
+
+// window is what is left of a window that was closed: this gateway's own calls, and nobody else's. It never changes.
+type window struct {
+	From, To int64   // wall clock, nanoseconds since 1970
+	Weight   float64 // of its calls
+	Sources  int     // how many there were, about
+	Sole     uint64  // hash of the source, if there was one only
+	Sketches [Quantities]packed
+	Rate     packed // calls per second
+}
+
+// closer closes windows. Its sketches are used again and again.
+type closer struct {
+	o      Options
+	sketch sketch
+	scaled sketch
+}
+
+func newCloser(o Options) closer { return closer{o: o, sketch: newSketch(), scaled: newSketch()} }
+
+// window packs a sample as it was weighed.
+func (c *closer) window(s *sample, w *weights) *window {
+	closed := &window{Weight: w.total}
+	for q := range Quantities {
+		values := s.weighAll(q, w)
+		if w.isMany {
+			cutTails(values)
+		}
+		c.sketch.Clear()
+		for _, v := range values {
+			c.sketch.add(v.value, v.weight)
+		}
+		closed.Sketches[q] = c.sketch.pack()
+	}
+	return closed
+}
+
+// rate packs calls per second. Where many sources call, the busiest counts with no more calls than its share of all: the
+// rest of it is taken out of every second alike.
+func (c *closer) rate(perSecond sketch, counts *[slots]uint64, w *weights) packed {
+	var total, most float64
+	for _, n := range counts {
+		total += float64(n)
+		most = max(most, float64(n))
+	}
+	if !w.isMany || total == 0 {
+		return perSecond.pack()
+	}
+	factor := min(1, (total-most)/(1-c.o.SourceShare)/total)
+	c.scaled.Clear()
+	perSecond.ForEach(func(value, weight float64) bool {
+		c.scaled.add(value*factor, weight)
+		return false
+	})
+	return c.scaled.pack()
+}
