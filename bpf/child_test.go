@@ -28,7 +28,7 @@ const (
 )
 
 func childParts() map[string]func() {
-	return map[string]func(){"read": childRead, "write": childWrite, "agent": childAgent}
+	return map[string]func(){"read": childRead, "write": childWrite, "agent": childAgent, "verdicts": childVerdicts}
 }
 
 const nobody = 65534
@@ -101,6 +101,23 @@ func childWrite() {
 	fmt.Println("update:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
 	err = m.Delete(tuple4.key(flow.TCP))
 	fmt.Println("delete:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
+}
+
+// childVerdicts reads all verdicts as nobody, and tries to open them for writing.
+func childVerdicts() {
+	becomeNobody()
+	v, err := OpenVerdicts(os.Getenv(pinsEnv), false)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n := 0
+	if err := v.Each(func(flow.VerdictKey, *flow.Verdict) error { n++; return nil }); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = OpenVerdicts(os.Getenv(pinsEnv), true)
+	fmt.Println("read", n, "open to write:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
 }
 
 // childAgent starts an agent on the loopback with no capabilities but those given.

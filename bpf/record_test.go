@@ -180,6 +180,10 @@ func TestConstantsAreTheKernels(t *testing.T) {
 			{"SYN_MSS", synMSS}, {"SYN_WSCALE", synWscale}, {"SYN_SACK", synSACK}, {"SYN_TIMESTAMPS", synTimestamps},
 		},
 	}
+	want["VERDICT_SOURCE"] = []constant{{"VERDICT_SOURCE", flow.VerdictSource}, {"VERDICT_LISTENER", flow.VerdictListener}}
+	want["ORIGIN_WATCHER"] = []constant{
+		{"ORIGIN_WATCHER", flow.OriginWatcher}, {"ORIGIN_MANUAL", flow.OriginManual}, {"ORIGIN_FLEET", flow.OriginFleet},
+	}
 	want["table"] = []constant{{"TABLES", flow.Tables}}
 	for table := flow.Tables - 1; table >= 0; table-- {
 		name := "TABLE_" + strings.ToUpper(flow.TableName(table))
