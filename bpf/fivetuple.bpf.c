@@ -19,6 +19,7 @@
 #include "tcp.h"
 #include "udp.h"
 #include "remove.h"
+#include "read.h"
 
 /* On to the next program or filter: TCX_NEXT and TC_ACT_UNSPEC are the same number. */
 #define PASS_ON (-1)

@@ -157,6 +157,7 @@ const (
 	fivetupleProgFtEgress     = "ft_egress"
 	fivetupleProgFtEmpty      = "ft_empty"
 	fivetupleProgFtIngress    = "ft_ingress"
+	fivetupleProgFtRead       = "ft_read"
 	fivetupleProgFtRemove     = "ft_remove"
 	fivetupleVarClockFromSkb  = "clock_from_skb"
 	fivetupleVarLengthsFromCb = "lengths_from_cb"
@@ -208,6 +209,7 @@ type fivetupleProgramSpecs struct {
 	FtEgress  *ebpf.ProgramSpec `ebpf:"ft_egress"`
 	FtEmpty   *ebpf.ProgramSpec `ebpf:"ft_empty"`
 	FtIngress *ebpf.ProgramSpec `ebpf:"ft_ingress"`
+	FtRead    *ebpf.ProgramSpec `ebpf:"ft_read"`
 	FtRemove  *ebpf.ProgramSpec `ebpf:"ft_remove"`
 }
 
@@ -293,6 +295,7 @@ type fivetuplePrograms struct {
 	FtEgress  *ebpf.Program `ebpf:"ft_egress"`
 	FtEmpty   *ebpf.Program `ebpf:"ft_empty"`
 	FtIngress *ebpf.Program `ebpf:"ft_ingress"`
+	FtRead    *ebpf.Program `ebpf:"ft_read"`
 	FtRemove  *ebpf.Program `ebpf:"ft_remove"`
 }
 
@@ -301,6 +304,7 @@ func (p *fivetuplePrograms) Close() error {
 		p.FtEgress,
 		p.FtEmpty,
 		p.FtIngress,
+		p.FtRead,
 		p.FtRemove,
 	)
 }
