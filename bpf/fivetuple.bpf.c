@@ -4,7 +4,8 @@
 /*
  * Keeps one record per connection for every packet that enters or leaves an interface, and passes each packet on to
  * whoever comes next. Read in this order: record.h (what is kept), maps.h, parse.h (packet to facts), tcp.h (segment to
- * entry), count.h, holes.h, exchange.h and rtt.h (what a segment adds to it), sources.h, remove.h (how entries go).
+ * entry), count.h, holes.h, exchange.h and rtt.h (what a segment adds to it), sources.h, remove.h (how entries go),
+ * read.h (how they are read).
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -34,6 +34,10 @@ func loadRead(flows *ebpf.Map) (*ebpf.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded object: %w", err)
 	}
+	return loadReadOf(spec, flows)
+}
+
+func loadReadOf(spec *ebpf.CollectionSpec, flows *ebpf.Map) (*ebpf.Program, error) {
 	spec.Maps[fivetupleMapFlows].MaxEntries = flows.MaxEntries()
 	var loaded struct {
 		Read *ebpf.Program `ebpf:"ft_read"`

@@ -50,20 +50,19 @@ func newPublished(t testing.TB, set ...func(*Options)) *published {
 
 func (p *published) readPin() string { return filepath.Join(tablesDir(p.t, p.pins), readPin) }
 
-// eachWay runs a test with a reader that runs the pinned program, and with one that finds none, as an older agent's.
-func eachWay(t *testing.T, test func(*testing.T, *published, *Reader), set ...func(*Options)) {
+// ways are how a reader reads: by the pinned program, or by two copies, as where an older agent has pinned none.
+func ways() map[string]bool { return map[string]bool{"program": true, "two copies": false} }
+
+// newWay publishes tables, and returns a reader that reads them with the program or without.
+func newWay(t *testing.T, program bool, set ...func(*Options)) (*published, *Reader) {
 	t.Helper()
-	for name, with := range map[string]bool{"program": true, "two copies": false} {
-		t.Run(name, func(t *testing.T) {
-			p := newPublished(t, set...)
-			if !with {
-				must(t, os.Remove(p.readPin()))
-			}
-			r := newTestReader(t, p.pins)
-			wantProgram(t, r, with)
-			test(t, p, r)
-		})
+	p := newPublished(t, set...)
+	if !program {
+		must(t, os.Remove(p.readPin()))
 	}
+	r := newTestReader(t, p.pins)
+	wantProgram(t, r, program)
+	return p, r
 }
 
 // wantProgram checks by which way a reader reads.
@@ -76,21 +75,27 @@ func wantProgram(t testing.TB, r *Reader, want bool) {
 }
 
 func TestReaderFindsRecord(t *testing.T) {
-	eachWay(t, func(t *testing.T, p *published, r *Reader) {
-		p.open(peerISN, hostISN)
-		got := lookUp(t, r, p.tuple.key(flow.TCP))
-		got.Conn.Lock, got.Conn.Tag = 0, 0
-		same(t, got, p.flow())
-	})
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			got := lookUp(t, r, p.tuple.key(flow.TCP))
+			got.Conn.Lock, got.Conn.Tag = 0, 0
+			same(t, got, p.flow())
+		})
+	}
 }
 
 func TestReaderNotFound(t *testing.T) {
-	eachWay(t, func(t *testing.T, p *published, r *Reader) {
-		var record flow.Record
-		if err := r.Lookup(p.tuple.key(flow.TCP), &record); !errors.Is(err, flow.ErrNotFound) {
-			t.Errorf("got %v", err)
-		}
-	})
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			var record flow.Record
+			if err := r.Lookup(p.tuple.key(flow.TCP), &record); !errors.Is(err, flow.ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
 }
 
 func TestReaderHasUDP(t *testing.T) {
@@ -161,16 +166,19 @@ func TestReaderStale(t *testing.T) {
 }
 
 func TestReaderBusy(t *testing.T) {
-	eachWay(t, func(t *testing.T, p *published, r *Reader) {
-		p.open(peerISN, hostISN)
-		release := p.hold()
-		var record flow.Record
-		if err := r.Lookup(p.tuple.key(flow.TCP), &record); !errors.Is(err, flow.ErrBusy) {
-			t.Errorf("got %v", err)
-		}
-		release()
-		must(t, r.Lookup(p.tuple.key(flow.TCP), &record))
-	})
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			release := p.hold()
+			var record flow.Record
+			if err := r.Lookup(p.tuple.key(flow.TCP), &record); !errors.Is(err, flow.ErrBusy) {
+				t.Errorf("got %v", err)
+			}
+			release()
+			must(t, r.Lookup(p.tuple.key(flow.TCP), &record))
+		})
+	}
 }
 
 func TestReaderFindsTablesThatComeLater(t *testing.T) {
@@ -282,39 +290,42 @@ func TestUnprivilegedWriterIsRefused(t *testing.T) {
 // TestReaderNeverTears: writers on all CPUs count on one record, as many on either side, while a reader checks what holds
 // between two segments only. It can prove a fault, not that there is none.
 func TestReaderNeverTears(t *testing.T) {
-	eachWay(t, func(t *testing.T, p *published, r *Reader) {
-		p.open(peerISN, hostISN)
-		stop := make(chan struct{})
-		writers := 2 * runtime.NumCPU()
-		done := make(chan error, writers)
-		for i := range writers {
-			dir, program := i%2, []*ebpf.Program{p.Ingress, p.Egress}[i%2]
-			go func() {
-				done <- writeUntil(stop, program, p.tuple.tcp(dir, segment{flags: ack, seq: 1, payload: text(100)}))
-			}()
-		}
-		var record flow.Record
-		busy, reads := 0, 0
-		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); reads++ {
-			err := r.Lookup(p.tuple.key(flow.TCP), &record)
-			if errors.Is(err, flow.ErrBusy) {
-				busy++
-				continue
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			stop := make(chan struct{})
+			writers := 2 * runtime.NumCPU()
+			done := make(chan error, writers)
+			for i := range writers {
+				dir, program := i%2, []*ebpf.Program{p.Ingress, p.Egress}[i%2]
+				go func() {
+					done <- writeUntil(stop, program, p.tuple.tcp(dir, segment{flags: ack, seq: 1, payload: text(100)}))
+				}()
 			}
-			must(t, err)
-			if torn := tornAt(&record); torn != "" {
-				t.Fatalf("torn after %d reads: %s", reads, torn)
+			var record flow.Record
+			busy, reads := 0, 0
+			for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); reads++ {
+				err := r.Lookup(p.tuple.key(flow.TCP), &record)
+				if errors.Is(err, flow.ErrBusy) {
+					busy++
+					continue
+				}
+				must(t, err)
+				if torn := tornAt(&record); torn != "" {
+					t.Fatalf("torn after %d reads: %s", reads, torn)
+				}
 			}
-		}
-		close(stop)
-		for range writers {
-			must(t, <-done)
-		}
-		if busy == reads {
-			t.Error("every read found the record busy")
-		}
-		t.Logf("%d reads, %d of them busy, none torn", reads, busy)
-	})
+			close(stop)
+			for range writers {
+				must(t, <-done)
+			}
+			if busy == reads {
+				t.Error("every read found the record busy")
+			}
+			t.Logf("%d reads, %d of them busy, none torn", reads, busy)
+		})
+	}
 }
 
 func writeUntil(stop <-chan struct{}, program *ebpf.Program, frame []byte) error {
@@ -344,26 +355,29 @@ func tornAt(r *flow.Record) string {
 
 // TestNewGenerationIsNeverTorn: the record of one generation is written over that of another while it is read.
 func TestNewGenerationIsNeverTorn(t *testing.T) {
-	eachWay(t, func(t *testing.T, p *published, r *Reader) {
-		p.open(peerISN, hostISN)
-		stop, done := make(chan struct{}), make(chan error, 1)
-		go func() { done <- reopenUntil(stop, p.tables, p.tuple) }()
-		var record flow.Record
-		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-			if err := r.Lookup(p.tuple.key(flow.TCP), &record); err != nil {
-				if !errors.Is(err, flow.ErrBusy) {
-					t.Fatal(err)
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			stop, done := make(chan struct{}), make(chan error, 1)
+			go func() { done <- reopenUntil(stop, p.tables, p.tuple) }()
+			var record flow.Record
+			for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+				if err := r.Lookup(p.tuple.key(flow.TCP), &record); err != nil {
+					if !errors.Is(err, flow.ErrBusy) {
+						t.Fatal(err)
+					}
+					continue
 				}
-				continue
+				rx, tx := record.Conn.Dir[flow.RX], record.Conn.Dir[flow.TX]
+				if record.Conn.ID == 0 || rx.ISN+(hostISN-peerISN) != tx.ISN || rx.AckHigh != tx.ISN+1 || rx.Packets < 2 {
+					t.Fatalf("torn: %+v", record.Conn)
+				}
 			}
-			rx, tx := record.Conn.Dir[flow.RX], record.Conn.Dir[flow.TX]
-			if record.Conn.ID == 0 || rx.ISN+(hostISN-peerISN) != tx.ISN || rx.AckHigh != tx.ISN+1 || rx.Packets < 2 {
-				t.Fatalf("torn: %+v", record.Conn)
-			}
-		}
-		close(stop)
-		must(t, <-done)
-	})
+			close(stop)
+			must(t, <-done)
+		})
+	}
 }
 
 // TestNewGenerationKeepsTheLock: another CPU counts on the record while it is filled in anew. If the lock word were even
@@ -410,16 +424,19 @@ func reopenUntil(stop <-chan struct{}, loaded *tables, tu tuple) error {
 }
 
 func TestLookupAllocatesNothing(t *testing.T) {
-	eachWay(t, func(t *testing.T, p *published, r *Reader) {
-		p.open(peerISN, hostISN)
-		var record flow.Record
-		key := p.tuple.key(flow.TCP)
-		if n := testing.AllocsPerRun(1000, func() { must(t, r.Lookup(key, &record)) }); n != 0 {
-			t.Errorf("a look-up allocates %v times", n)
-		}
-		key.RemotePort++
-		if n := testing.AllocsPerRun(1000, func() { _ = r.Lookup(key, &record) }); n != 0 {
-			t.Errorf("a look-up that finds nothing allocates %v times", n)
-		}
-	})
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			var record flow.Record
+			key := p.tuple.key(flow.TCP)
+			if n := testing.AllocsPerRun(1000, func() { must(t, r.Lookup(key, &record)) }); n != 0 {
+				t.Errorf("a look-up allocates %v times", n)
+			}
+			key.RemotePort++
+			if n := testing.AllocsPerRun(1000, func() { _ = r.Lookup(key, &record) }); n != 0 {
+				t.Errorf("a look-up that finds nothing allocates %v times", n)
+			}
+		})
+	}
 }
