@@ -27,6 +27,7 @@ func TestRecordLayout(t *testing.T) {
 	for name, twin := range map[string]any{
 		"flow_key": flow.Key{}, "holes": flow.Holes{}, "source": flow.Source{}, "table_counts": flow.TableCounts{}, "flow_record": flow.Record{}, "conn": flow.Conn{}, "meta": flow.Meta{},
 		"verdict_key": flow.VerdictKey{}, "verdict": flow.Verdict{}, "direction": flow.Direction{}, "exchange": flow.Exchange{}, "round_trip": flow.RoundTrip{},
+		"reading": reading{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var kernel *btf.Struct
