@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # How long each benchmark runs.
 BENCHTIME ?= 1s
 
-.PHONY: help generate build demo test conformance bench lint fmt clean
+.PHONY: help generate build demo test conformance evaluate bench lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,11 @@ conformance: build ## Replay the captures of PCAPS=DIR through the kernel progra
 	@test -n "$(PCAPS)" || { echo "conformance: name the folder of the captures: make conformance PCAPS=DIR" >&2; exit 2; }
 	@CGO_ENABLED=0 $(GO) build -o bin/conformance ./examples/conformance
 	@bin/conformance --binary bin/fivetuple $(ARGS) "$(PCAPS)"
+
+evaluate: build ## Say how well attacks are found, and how rarely ordinary traffic is taken for one: the captures of PCAPS=DIR, live, simulated (wants root; ARGS="--json FILE --only REGEXP")
+	@test -n "$(PCAPS)" || { echo "evaluate: name the folder of the captures: make evaluate PCAPS=DIR" >&2; exit 2; }
+	@CGO_ENABLED=0 $(GO) build -o bin/evaluate ./examples/evaluate
+	@bin/evaluate --binary bin/fivetuple $(ARGS) "$(PCAPS)"
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/baseline ./plugins ./runner/server ./examples/stack

@@ -88,6 +88,9 @@ func (a *Agent) start() (err error) {
 	if err := a.attachAll(true); err != nil {
 		return err
 	}
+	if err := a.tables.publishRead(a.pins, a.pins.dir(a.meta.Layout)); err != nil {
+		a.log.Warn().Err(err).Msg("readers look every record up twice")
+	}
 	return a.beat()
 }
 

@@ -268,11 +268,14 @@ func TestRestartKeeps(t *testing.T) {
 	call(t, c, "none runs")
 	same(t, lookUp(t, reader, key).Conn.Dir[flow.RX].Payload, uint64(14))
 
+	must(t, os.Remove(filepath.Join(tablesDir(t, pins), readPin))) // which every agent replaces
 	inodes := pinInodes(t, pins)
 	startAgent(t, agentOptions(pins))
 	if n := attachedPrograms(t, "lo"); n != 2 {
 		t.Errorf("%d programs after a restart, want 2", n)
 	}
+	wantProgram(t, reader, true)
+	must(t, os.Remove(filepath.Join(tablesDir(t, pins), readPin)))
 	if again := pinInodes(t, pins); !slices.Equal(inodes, again) {
 		t.Errorf("pins were replaced: %v, then %v", inodes, again)
 	}
@@ -471,6 +474,7 @@ func TestPinPermissions(t *testing.T) {
 			for _, m := range (&tables{}).shared() {
 				want[filepath.Join(dir, m.name)] = c.pin
 			}
+			want[filepath.Join(dir, readPin)] = c.pin
 			for path, mode := range want {
 				var stat unix.Stat_t
 				must(t, unix.Stat(path, &stat))
@@ -510,7 +514,7 @@ func TestAgentWithTwoCapabilities(t *testing.T) {
 	inNamespace(t)
 	pins := pinFolder(t, true)
 	out := runChild(t, "agent", pinsEnv+"="+pins, fmt.Sprintf("%s=%d", capsEnv, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN))
-	if out != "started 1" {
+	if out != "started 1 program to read: true" {
 		t.Errorf("agent with CAP_BPF and CAP_NET_ADMIN: %s", out)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
@@ -28,7 +29,7 @@ const (
 )
 
 func childParts() map[string]func() {
-	return map[string]func(){"read": childRead, "write": childWrite, "agent": childAgent}
+	return map[string]func(){"read": childRead, "write": childWrite, "abuse": childAbuse, "agent": childAgent, "verdicts": childVerdicts}
 }
 
 const nobody = 65534
@@ -53,7 +54,8 @@ func becomeNobody() {
 	if g := os.Getenv(groupEnv); g != "" {
 		_, _ = fmt.Sscan(g, &gid)
 	}
-	err := errors.Join(unix.Setgroups(nil), unix.Setresgid(gid, gid, gid), unix.Setresuid(nobody, nobody, nobody))
+	err := errors.Join(unix.Setgroups(nil), unix.Setresgid(gid, gid, gid), unix.Setresuid(nobody, nobody, nobody),
+		unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)) // its own /proc, as any process has that nobody starts
 	if err != nil {
 		fmt.Println("cannot drop privileges:", err)
 		os.Exit(1)
@@ -82,7 +84,11 @@ func childRead() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("found", record.Conn.ID)
+	way := "by two copies"
+	if r.view.Load().read != nil {
+		way = "by the program"
+	}
+	fmt.Println("found", way, record.Conn.ID)
 }
 
 // childWrite tries to write as nobody: through a descriptor for writing, then through one for reading.
@@ -101,6 +107,56 @@ func childWrite() {
 	fmt.Println("update:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
 	err = m.Delete(tuple4.key(flow.TCP))
 	fmt.Println("delete:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
+}
+
+// childVerdicts reads all verdicts as nobody, and tries to open them for writing.
+func childVerdicts() {
+	becomeNobody()
+	v, err := OpenVerdicts(os.Getenv(pinsEnv), false)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n := 0
+	if err := v.Each(func(flow.VerdictKey, *flow.Verdict) error { n++; return nil }); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = OpenVerdicts(os.Getenv(pinsEnv), true)
+	fmt.Println("read", n, "open to write:", errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
+}
+
+// childAbuse tries, as nobody, what else may be done with the program that reads: keep it by a pin, attach it, read its code.
+func childAbuse() {
+	becomeNobody()
+	hash, _ := Layout()
+	dir := filepath.Join(os.Getenv(pinsEnv), layoutDir(hash))
+	p, err := ebpf.LoadPinnedProgram(filepath.Join(dir, readPin), &ebpf.LoadPinOptions{ReadOnly: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := newScratch()
+	s.ask.Key = tuple4.key(flow.TCP)
+	s.ask.Record.Conn.Lock = 1 << 20 // what it is handed, it does not write into the table
+	result, err := s.runOnce(p)
+	fmt.Println("run:", result)
+	if err != nil {
+		fmt.Println(err)
+	}
+	refused := func(err error) bool {
+		return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL)
+	}
+	fmt.Println("pin:", refused(p.Pin(filepath.Join(dir, "mine"))))
+	_, err = link.AttachRawLink(link.RawLinkOptions{Program: p, Attach: ebpf.AttachTCXIngress, Target: 1})
+	fmt.Println("link:", refused(err))
+	info, err := p.Info()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = info.Instructions()
+	fmt.Println("read:", err != nil)
 }
 
 // childAgent starts an agent on the loopback with no capabilities but those given.
@@ -123,7 +179,8 @@ func childAgent() {
 		fmt.Println("error:", errors.Is(err, ErrMissing), err)
 		return
 	}
-	fmt.Println("started", len(a.attached))
+	_, err = os.Stat(filepath.Join(a.pins.dir(a.meta.Layout), readPin))
+	fmt.Println("started", len(a.attached), "program to read:", err == nil)
 	if err := a.Close(); err != nil {
 		fmt.Println("close:", err)
 	}

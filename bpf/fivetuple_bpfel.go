@@ -179,6 +179,7 @@ const (
 	fivetupleProgFtEgress     = "ft_egress"
 	fivetupleProgFtEmpty      = "ft_empty"
 	fivetupleProgFtIngress    = "ft_ingress"
+	fivetupleProgFtRead       = "ft_read"
 	fivetupleProgFtRemove     = "ft_remove"
 	fivetupleVarClockFromSkb  = "clock_from_skb"
 	fivetupleVarLengthsFromCb = "lengths_from_cb"
@@ -230,6 +231,7 @@ type fivetupleProgramSpecs struct {
 	FtEgress  *ebpf.ProgramSpec `ebpf:"ft_egress"`
 	FtEmpty   *ebpf.ProgramSpec `ebpf:"ft_empty"`
 	FtIngress *ebpf.ProgramSpec `ebpf:"ft_ingress"`
+	FtRead    *ebpf.ProgramSpec `ebpf:"ft_read"`
 	FtRemove  *ebpf.ProgramSpec `ebpf:"ft_remove"`
 }
 
@@ -318,6 +320,7 @@ type fivetuplePrograms struct {
 	FtEgress  *ebpf.Program `ebpf:"ft_egress"`
 	FtEmpty   *ebpf.Program `ebpf:"ft_empty"`
 	FtIngress *ebpf.Program `ebpf:"ft_ingress"`
+	FtRead    *ebpf.Program `ebpf:"ft_read"`
 	FtRemove  *ebpf.Program `ebpf:"ft_remove"`
 }
 
@@ -326,6 +329,7 @@ func (p *fivetuplePrograms) Close() error {
 		p.FtEgress,
 		p.FtEmpty,
 		p.FtIngress,
+		p.FtRead,
 		p.FtRemove,
 	)
 }

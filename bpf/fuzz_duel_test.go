@@ -29,7 +29,7 @@ func newDuel(t testing.TB, midstream string, room uint32, captures bool) *duel {
 	o := testOptions()
 	o.Midstream = midstream
 	const all = 1 << 16 // nothing is evicted
-	o.Tables = TableOptions{Flows: room, HalfOpen: all, UDP: all, Sources: all, Holes: room}
+	o.Tables = TableOptions{Flows: room, HalfOpen: all, UDP: all, Sources: all, Holes: room, Verdicts: minEntries}
 	return &duel{
 		kernel: newRawKernel(t, o, captures),
 		model:  newModel(midstream == MidstreamAny, int(room), int(room)),

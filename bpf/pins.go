@@ -16,6 +16,7 @@ import (
 // pins is the folder on a BPF file system through which others find the tables:
 //
 //	ROOT/vLAYOUT/{flows,half_open,udp,reasons,meta}   the tables of a layout
+//	ROOT/vLAYOUT/ft_read                              the program that reads records of theirs
 //	ROOT/links/IFINDEX_{ingress,egress}               the attachments, kept over restarts
 type pins struct {
 	root string
@@ -58,6 +59,9 @@ func (p *pins) open() (err error) {
 	return err
 }
 
+// dir is the folder of a layout's tables.
+func (p *pins) dir(layout uint64) string { return filepath.Join(p.root, layoutDir(layout)) }
+
 func (p *pins) Close() error { return p.lock.Close() }
 
 // groupID returns the number of a group given by name or number; -1 for none.
@@ -97,7 +101,7 @@ func (p *pins) mount() error {
 // remove takes away the tables of a layout and the attachments, and the file system if this agent mounted it.
 func (p *pins) remove(layout uint64) error {
 	errs := []error{
-		os.RemoveAll(filepath.Join(p.root, layoutDir(layout))),
+		os.RemoveAll(p.dir(layout)),
 		os.RemoveAll(filepath.Join(p.root, "links")),
 	}
 	if p.lock != nil {
@@ -172,7 +176,7 @@ func (p *pins) pin(dir, name string, m *ebpf.Map) error {
 
 // hasTables says whether an earlier agent's tables of a layout are there.
 func (p *pins) hasTables(layout uint64) bool {
-	_, err := os.Stat(filepath.Join(p.root, layoutDir(layout), fivetupleMapFlows))
+	_, err := os.Stat(filepath.Join(p.dir(layout), fivetupleMapFlows))
 	return err == nil
 }
 

@@ -19,9 +19,10 @@ import (
 	"fivetuple/correlator/flow"
 )
 
-// Reader reads the pinned tables, and never writes them. It needs no capability, only the pins' file permission (Linux
-// 5.19 and later where unprivileged BPF is disabled). It starts without tables and finds them when they come; it follows
-// an agent that replaces them. It implements flow.Table.
+// Reader reads the pinned tables, and never writes them: a record by a run of the pinned program that copies it whole,
+// or, where there is none, by two look-ups. It needs no capability, only the pins' file permission (Linux 5.19 and later
+// where unprivileged BPF is disabled). It starts without tables and finds them when they come; it follows an agent that
+// replaces them. It implements flow.Table.
 type Reader struct {
 	root  string
 	stale time.Duration
@@ -33,16 +34,14 @@ type Reader struct {
 	scratch sync.Pool // of *scratch
 }
 
-// scratch is what a look-up hands to the kernel, and would otherwise allocate.
-type scratch struct {
-	key   flow.Key
-	again flow.Record
-}
+// pinsSeen are inodes, which tell the pins of today from those of yesterday: of the tables, and of the program; 0 if that is not there.
+type pinsSeen [4]uint64
 
-// view is what a refresh found. Its maps live as long as somebody may hold it: the garbage collector closes them.
+// view is what a refresh found. What it opened lives as long as somebody may hold it: the garbage collector closes it.
 type view struct {
 	flows, udp, meta *ebpf.Map
-	inodes           [3]uint64 // of their pins
+	read             *ebpf.Program // nil: there is none that this process may run, and a record is copied twice
+	inodes           pinsSeen
 	heartbeat        uint64
 	err              error // why there is no table
 }
@@ -60,7 +59,7 @@ func NewReader(pins string, stale time.Duration, clock Clock) (*Reader, error) {
 		return nil, err
 	}
 	r := &Reader{root: pins, stale: stale, clock: clock, hash: hash, dir: filepath.Join(pins, layoutDir(hash))}
-	r.scratch.New = func() any { return new(scratch) }
+	r.scratch.New = func() any { return newScratch() }
 	_ = r.Refresh() // no table yet is what every look-up will say
 	return r, nil
 }
@@ -94,24 +93,11 @@ func (r *Reader) Lookup(k flow.Key, record *flow.Record) error {
 	}
 	s := r.scratch.Get().(*scratch)
 	defer r.scratch.Put(s)
-	s.key = k
-	if err := lookup(v.flows, &s.key, record); err != nil {
-		return err
+	s.ask.Key = k
+	if v.read == nil {
+		return s.readTwice(v, record)
 	}
-	for range readTries {
-		if err := lookup(v.flows, &s.key, &s.again); err != nil {
-			return err
-		}
-		// Two copies with the same even lock word: nobody wrote between the moments at which the two words were
-		// read. The kernel may copy the rest before or after the word (fast string instructions have no order), but
-		// what it copies before the word in one copy it copies before it in the other: so a byte that is the same
-		// in both was read at least once between those moments.
-		if record.Conn.Lock&1 == 0 && *record == s.again {
-			return nil
-		}
-		*record = s.again
-	}
-	return flow.ErrBusy
+	return s.readWhole(v, record)
 }
 
 // HasUDP implements flow.Table.
@@ -123,15 +109,6 @@ func (r *Reader) HasUDP(k flow.Key) bool {
 	k.Proto = flow.UDP
 	var c flow.Conn
 	return v.udp.Lookup(unsafe.Pointer(&k), unsafe.Pointer(&c)) == nil
-}
-
-func lookup(m *ebpf.Map, k *flow.Key, record *flow.Record) error {
-	// Pointers, because the types have the tables' layout (record_test.go): nothing is marshaled or allocated.
-	err := m.Lookup(unsafe.Pointer(k), unsafe.Pointer(record))
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return flow.ErrNotFound
-	}
-	return err
 }
 
 func (r *Reader) usable(v *view) error {
@@ -167,20 +144,22 @@ func (r *Reader) look(last *view) *view {
 	return &next
 }
 
-// inodes tells the pins of today from those of yesterday: an agent replaces only the tables whose capacity has changed.
-func (r *Reader) inodes() (inodes [3]uint64, err error) {
-	for i, name := range [...]string{fivetupleMapFlows, fivetupleMapUdp, fivetupleMapMeta} {
+// inodes looks at the pins: an agent replaces only the tables whose capacity has changed, and its program.
+func (r *Reader) inodes() (inodes pinsSeen, err error) {
+	for i, name := range [...]string{fivetupleMapFlows, fivetupleMapUdp, fivetupleMapMeta, readPin} {
 		var pin unix.Stat_t
 		path := filepath.Join(r.dir, name)
-		if err := unix.Stat(path, &pin); err != nil {
+		switch err := unix.Stat(path, &pin); {
+		case err == nil:
+			inodes[i] = pin.Ino
+		case name != readPin || !errors.Is(err, fs.ErrNotExist):
 			return inodes, &fs.PathError{Op: "stat", Path: path, Err: err}
 		}
-		inodes[i] = pin.Ino
 	}
 	return inodes, nil
 }
 
-func (r *Reader) open(inodes [3]uint64) (*view, error) {
+func (r *Reader) open(inodes pinsSeen) (*view, error) {
 	v := &view{inodes: inodes}
 	for name, to := range map[string]**ebpf.Map{
 		fivetupleMapFlows: &v.flows, fivetupleMapUdp: &v.udp, fivetupleMapMeta: &v.meta,
@@ -191,6 +170,7 @@ func (r *Reader) open(inodes [3]uint64) (*view, error) {
 		}
 		*to = m
 	}
+	v.read = openRead(r.dir, v.flows)
 	return v, nil
 }
 

@@ -22,14 +22,15 @@ type published struct {
 }
 
 // publishTables pins the tables of a loaded program, as an agent does, with a heartbeat of now.
-func publishTables(t testing.TB, root, mode, group string) *published {
+func publishTables(t testing.TB, root, mode, group string, set ...func(*Options)) *published {
 	t.Helper()
-	c := newTalk(t)
+	c := newTalk(t, set...)
 	p, err := openPins(PinOptions{Path: root, Mode: mode, Group: group})
 	must(t, err)
 	t.Cleanup(func() { _ = p.Close() })
 	must(t, p.mkdir(tablesDir(t, root)))
 	must(t, c.publish(p, tablesDir(t, root), freshMeta(t)))
+	must(t, c.publishRead(p, tablesDir(t, root)))
 	return &published{c, root}
 }
 
@@ -42,25 +43,58 @@ func freshMeta(t testing.TB) *flow.Meta {
 	return &flow.Meta{Layout: hash, Heartbeat: clock.Now(), Capacity: testOptions().Tables.capacities()}
 }
 
-func newPublished(t testing.TB) *published {
+func newPublished(t testing.TB, set ...func(*Options)) *published {
 	t.Helper()
-	return publishTables(t, pinFolder(t, true), "0440", "")
+	return publishTables(t, pinFolder(t, true), "0440", "", set...)
+}
+
+func (p *published) readPin() string { return filepath.Join(tablesDir(p.t, p.pins), readPin) }
+
+// ways are how a reader reads: by the pinned program, or by two copies, as where an older agent has pinned none.
+func ways() map[string]bool { return map[string]bool{"program": true, "two copies": false} }
+
+// newWay publishes tables, and returns a reader that reads them with the program or without.
+func newWay(t *testing.T, program bool, set ...func(*Options)) (*published, *Reader) {
+	t.Helper()
+	p := newPublished(t, set...)
+	if !program {
+		must(t, os.Remove(p.readPin()))
+	}
+	r := newTestReader(t, p.pins)
+	wantProgram(t, r, program)
+	return p, r
+}
+
+// wantProgram checks by which way a reader reads.
+func wantProgram(t testing.TB, r *Reader, want bool) {
+	t.Helper()
+	must(t, r.Refresh())
+	if got := r.view.Load().read != nil; got != want {
+		t.Fatalf("records are read by the program: %v, want %v", got, want)
+	}
 }
 
 func TestReaderFindsRecord(t *testing.T) {
-	p := newPublished(t)
-	p.open(peerISN, hostISN)
-	got := lookUp(t, newTestReader(t, p.pins), p.tuple.key(flow.TCP))
-	got.Conn.Lock, got.Conn.Tag = 0, 0
-	same(t, got, p.flow())
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			got := lookUp(t, r, p.tuple.key(flow.TCP))
+			got.Conn.Lock, got.Conn.Tag = 0, 0
+			same(t, got, p.flow())
+		})
+	}
 }
 
 func TestReaderNotFound(t *testing.T) {
-	p := newPublished(t)
-	r := newTestReader(t, p.pins)
-	var record flow.Record
-	if err := r.Lookup(p.tuple.key(flow.TCP), &record); !errors.Is(err, flow.ErrNotFound) {
-		t.Errorf("got %v", err)
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			var record flow.Record
+			if err := r.Lookup(p.tuple.key(flow.TCP), &record); !errors.Is(err, flow.ErrNotFound) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 
@@ -132,16 +166,19 @@ func TestReaderStale(t *testing.T) {
 }
 
 func TestReaderBusy(t *testing.T) {
-	p := newPublished(t)
-	p.open(peerISN, hostISN)
-	r := newTestReader(t, p.pins)
-	release := p.hold()
-	var record flow.Record
-	if err := r.Lookup(p.tuple.key(flow.TCP), &record); !errors.Is(err, flow.ErrBusy) {
-		t.Errorf("got %v", err)
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			release := p.hold()
+			var record flow.Record
+			if err := r.Lookup(p.tuple.key(flow.TCP), &record); !errors.Is(err, flow.ErrBusy) {
+				t.Errorf("got %v", err)
+			}
+			release()
+			must(t, r.Lookup(p.tuple.key(flow.TCP), &record))
+		})
 	}
-	release()
-	must(t, r.Lookup(p.tuple.key(flow.TCP), &record))
 }
 
 func TestReaderFindsTablesThatComeLater(t *testing.T) {
@@ -220,8 +257,8 @@ func TestUnprivilegedReader(t *testing.T) {
 	for _, c := range []struct {
 		name, mode, group, ownGroup, want string
 	}{
-		{"every user", "0444", "", "", "found"},
-		{"its group", "0440", "4242", "4242", "found"},
+		{"every user", "0444", "", "", "found by the program"},
+		{"its group", "0440", "4242", "4242", "found by the program"},
 		{"another group", "0440", "4242", "", "permission denied"},
 		{"nobody but the agent", "0400", "", "", "permission denied"},
 	} {
@@ -232,7 +269,7 @@ func TestUnprivilegedReader(t *testing.T) {
 			if !strings.Contains(out, c.want) {
 				t.Errorf("got %q, want %q", out, c.want)
 			}
-			if c.want != "found" && !strings.Contains(out, flow.ErrNoTable.Error()) {
+			if !strings.HasPrefix(c.want, "found") && !strings.Contains(out, flow.ErrNoTable.Error()) {
 				t.Errorf("got %q, want it to say what may be wrong", out)
 			}
 		})
@@ -253,39 +290,42 @@ func TestUnprivilegedWriterIsRefused(t *testing.T) {
 // TestReaderNeverTears: writers on all CPUs count on one record, as many on either side, while a reader checks what holds
 // between two segments only. It can prove a fault, not that there is none.
 func TestReaderNeverTears(t *testing.T) {
-	p := newPublished(t)
-	p.open(peerISN, hostISN)
-	stop := make(chan struct{})
-	writers := 2 * runtime.NumCPU()
-	done := make(chan error, writers)
-	for i := range writers {
-		dir, program := i%2, []*ebpf.Program{p.Ingress, p.Egress}[i%2]
-		go func() {
-			done <- writeUntil(stop, program, p.tuple.tcp(dir, segment{flags: ack, seq: 1, payload: text(100)}))
-		}()
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			stop := make(chan struct{})
+			writers := 2 * runtime.NumCPU()
+			done := make(chan error, writers)
+			for i := range writers {
+				dir, program := i%2, []*ebpf.Program{p.Ingress, p.Egress}[i%2]
+				go func() {
+					done <- writeUntil(stop, program, p.tuple.tcp(dir, segment{flags: ack, seq: 1, payload: text(100)}))
+				}()
+			}
+			var record flow.Record
+			busy, reads := 0, 0
+			for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); reads++ {
+				err := r.Lookup(p.tuple.key(flow.TCP), &record)
+				if errors.Is(err, flow.ErrBusy) {
+					busy++
+					continue
+				}
+				must(t, err)
+				if torn := tornAt(&record); torn != "" {
+					t.Fatalf("torn after %d reads: %s", reads, torn)
+				}
+			}
+			close(stop)
+			for range writers {
+				must(t, <-done)
+			}
+			if busy == reads {
+				t.Error("every read found the record busy")
+			}
+			t.Logf("%d reads, %d of them busy, none torn", reads, busy)
+		})
 	}
-	r := newTestReader(t, p.pins)
-	var record flow.Record
-	busy, reads := 0, 0
-	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); reads++ {
-		err := r.Lookup(p.tuple.key(flow.TCP), &record)
-		if errors.Is(err, flow.ErrBusy) {
-			busy++
-			continue
-		}
-		must(t, err)
-		if torn := tornAt(&record); torn != "" {
-			t.Fatalf("torn after %d reads: %s", reads, torn)
-		}
-	}
-	close(stop)
-	for range writers {
-		must(t, <-done)
-	}
-	if busy == reads {
-		t.Error("every read found the record busy")
-	}
-	t.Logf("%d reads, %d of them busy, none torn", reads, busy)
 }
 
 func writeUntil(stop <-chan struct{}, program *ebpf.Program, frame []byte) error {
@@ -315,26 +355,29 @@ func tornAt(r *flow.Record) string {
 
 // TestNewGenerationIsNeverTorn: the record of one generation is written over that of another while it is read.
 func TestNewGenerationIsNeverTorn(t *testing.T) {
-	p := newPublished(t)
-	p.open(peerISN, hostISN)
-	stop, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- reopenUntil(stop, p.tables, p.tuple) }()
-	r := newTestReader(t, p.pins)
-	var record flow.Record
-	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-		if err := r.Lookup(p.tuple.key(flow.TCP), &record); err != nil {
-			if !errors.Is(err, flow.ErrBusy) {
-				t.Fatal(err)
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			stop, done := make(chan struct{}), make(chan error, 1)
+			go func() { done <- reopenUntil(stop, p.tables, p.tuple) }()
+			var record flow.Record
+			for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+				if err := r.Lookup(p.tuple.key(flow.TCP), &record); err != nil {
+					if !errors.Is(err, flow.ErrBusy) {
+						t.Fatal(err)
+					}
+					continue
+				}
+				rx, tx := record.Conn.Dir[flow.RX], record.Conn.Dir[flow.TX]
+				if record.Conn.ID == 0 || rx.ISN+(hostISN-peerISN) != tx.ISN || rx.AckHigh != tx.ISN+1 || rx.Packets < 2 {
+					t.Fatalf("torn: %+v", record.Conn)
+				}
 			}
-			continue
-		}
-		rx, tx := record.Conn.Dir[flow.RX], record.Conn.Dir[flow.TX]
-		if record.Conn.ID == 0 || rx.ISN+(hostISN-peerISN) != tx.ISN || rx.AckHigh != tx.ISN+1 || rx.Packets < 2 {
-			t.Fatalf("torn: %+v", record.Conn)
-		}
+			close(stop)
+			must(t, <-done)
+		})
 	}
-	close(stop)
-	must(t, <-done)
 }
 
 // TestNewGenerationKeepsTheLock: another CPU counts on the record while it is filled in anew. If the lock word were even
@@ -381,16 +424,19 @@ func reopenUntil(stop <-chan struct{}, loaded *tables, tu tuple) error {
 }
 
 func TestLookupAllocatesNothing(t *testing.T) {
-	p := newPublished(t)
-	p.open(peerISN, hostISN)
-	r := newTestReader(t, p.pins)
-	var record flow.Record
-	key := p.tuple.key(flow.TCP)
-	if n := testing.AllocsPerRun(1000, func() { must(t, r.Lookup(key, &record)) }); n != 0 {
-		t.Errorf("a look-up allocates %v times", n)
-	}
-	key.RemotePort++
-	if n := testing.AllocsPerRun(1000, func() { _ = r.Lookup(key, &record) }); n != 0 {
-		t.Errorf("a look-up that finds nothing allocates %v times", n)
+	for name, with := range ways() {
+		t.Run(name, func(t *testing.T) {
+			p, r := newWay(t, with)
+			p.open(peerISN, hostISN)
+			var record flow.Record
+			key := p.tuple.key(flow.TCP)
+			if n := testing.AllocsPerRun(1000, func() { must(t, r.Lookup(key, &record)) }); n != 0 {
+				t.Errorf("a look-up allocates %v times", n)
+			}
+			key.RemotePort++
+			if n := testing.AllocsPerRun(1000, func() { _ = r.Lookup(key, &record) }); n != 0 {
+				t.Errorf("a look-up that finds nothing allocates %v times", n)
+			}
+		})
 	}
 }

@@ -27,6 +27,7 @@ func TestRecordLayout(t *testing.T) {
 	for name, twin := range map[string]any{
 		"flow_key": flow.Key{}, "holes": flow.Holes{}, "source": flow.Source{}, "table_counts": flow.TableCounts{}, "flow_record": flow.Record{}, "conn": flow.Conn{}, "meta": flow.Meta{},
 		"verdict_key": flow.VerdictKey{}, "verdict": flow.Verdict{}, "direction": flow.Direction{}, "exchange": flow.Exchange{}, "round_trip": flow.RoundTrip{},
+		"reading": reading{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var kernel *btf.Struct
@@ -179,6 +180,10 @@ func TestConstantsAreTheKernels(t *testing.T) {
 		"SYN_MSS": {
 			{"SYN_MSS", synMSS}, {"SYN_WSCALE", synWscale}, {"SYN_SACK", synSACK}, {"SYN_TIMESTAMPS", synTimestamps},
 		},
+	}
+	want["VERDICT_SOURCE"] = []constant{{"VERDICT_SOURCE", flow.VerdictSource}, {"VERDICT_LISTENER", flow.VerdictListener}}
+	want["ORIGIN_WATCHER"] = []constant{
+		{"ORIGIN_WATCHER", flow.OriginWatcher}, {"ORIGIN_MANUAL", flow.OriginManual}, {"ORIGIN_FLEET", flow.OriginFleet},
 	}
 	want["table"] = []constant{{"TABLES", flow.Tables}}
 	for table := flow.Tables - 1; table >= 0; table-- {

@@ -76,6 +76,34 @@ func TestScanLeavesOutTornEntries(t *testing.T) {
 	}
 }
 
+// TestScanOfAnAgent: handshakes that are under way, and what was counted, as the tables' owner reads it.
+func TestScanOfAnAgent(t *testing.T) {
+	c := newTalk(t)
+	const handshakes = 300
+	for i := range handshakes {
+		must(t, c.run(flow.RX, tuple{c.tuple.local, peerNumber(i)}.tcp(flow.RX, segment{flags: syn, seq: peerISN})))
+	}
+	a := &Agent{tables: c.tables}
+	s := a.Scanner()
+	seen := make(map[flow.Key]bool)
+	done, err := s.HalfOpen(2*handshakes, func(k flow.Key, entry *flow.Conn) {
+		seen[k] = entry.Dir[flow.RX].ISN == peerISN && entry.State == flow.StateHalfOpen
+	})
+	must(t, err)
+	same(t, done, true)
+	for i := range handshakes {
+		if k := (tuple{c.tuple.local, peerNumber(i)}).key(flow.TCP); !seen[k] {
+			t.Errorf("%v: its handshake was not shown", k)
+		}
+	}
+	reasons, err := s.Reasons()
+	must(t, err)
+	same(t, reasons[flow.RX][RecordedHalfOpen], uint64(handshakes))
+	counts, err := s.TableCounts()
+	must(t, err)
+	same(t, counts[flow.TableHalfOpen].Inserted, uint64(handshakes))
+}
+
 // BenchmarkScan prints what an entry of a large flow table costs.
 func BenchmarkScan(b *testing.B) {
 	const flows = 100_000

@@ -66,7 +66,7 @@ func loadPinned(o Options, meta flow.Meta, p *pins) (*tables, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(p.root, layoutDir(meta.Layout))
+	dir := p.dir(meta.Layout)
 	if err := p.mkdir(dir); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"testing"
 
@@ -87,4 +88,26 @@ func TestVerdictsWithoutTable(t *testing.T) {
 	if _, err := OpenVerdicts(t.TempDir(), false); !errors.Is(err, flow.ErrNoTable) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestVerdictsOfNobody: whoever may read the pin reads them all, without a capability.
+func TestVerdictsOfNobody(t *testing.T) {
+	p := publishTables(t, pinFolder(t, true), "0444", "")
+	v := &Verdicts{p.Verdicts}
+	const n = 2 * sweepBatch
+	for i := range n {
+		must(t, v.Put(sourceKey(i), flow.Verdict{}))
+	}
+	same(t, runChild(t, "verdicts", pinsEnv+"="+p.pins), fmt.Sprintf("read %d open to write: true", n))
+}
+
+// TestVerdictsOutliveTheAgent: the next one finds what the last one wrote.
+func TestVerdictsOutliveTheAgent(t *testing.T) {
+	inNamespace(t)
+	pins := pinFolder(t, true)
+	a := startAgent(t, agentOptions(pins, onExitKeep))
+	want := map[flow.VerdictKey]flow.Verdict{sourceKey(1): {Since: 1, Expires: 2, Score: 3, Signals: 4, Origin: flow.OriginFleet}}
+	must(t, a.Verdicts().Put(sourceKey(1), want[sourceKey(1)]))
+	must(t, a.Close())
+	wantVerdicts(t, startAgent(t, agentOptions(pins, onExitKeep)).Verdicts(), want)
 }

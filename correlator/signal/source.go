@@ -107,9 +107,9 @@ func requestRate(w *SourceWindow) float64 {
 	return rate(w.Paced, unusual(requestFloor, w.UsualPaced))
 }
 
-// malformedFloor, in packets that fade: links drop what they break, and no host makes such by itself; a broken middlebox may
-// make some.
-const malformedFloor = 8
+// malformedFloor, in packets that fade: links drop what they break, and no host makes such by itself; but a road with a broken
+// middlebox does so to the first window (RFC 6928: 10 segments) of each of a browser's six connections.
+const malformedFloor = 64
 
 // malformed: packets whose headers contradict each other. Source: the kernel's count per address.
 func malformed(w *SourceWindow) float64 { return above(w.Malformed, malformedFloor) }

@@ -45,8 +45,8 @@ func TestSourceSignals(t *testing.T) {
 		{"requests, far beyond", signal.SourceWindow{Paced: 2400}, signal.RequestRate, 1 - 1./128},
 		{"requests as usual", signal.SourceWindow{Paced: 1000, UsualPaced: 300}, signal.RequestRate, 0},
 
-		{"malformed at its floor", signal.SourceWindow{Malformed: 8}, signal.Malformed, 0.5},
-		{"malformed below", signal.SourceWindow{Malformed: 7}, signal.Malformed, 0},
+		{"malformed at its floor", signal.SourceWindow{Malformed: 64}, signal.Malformed, 0.5},
+		{"malformed below", signal.SourceWindow{Malformed: 63}, signal.Malformed, 0},
 	} {
 		facts := c.window.Facts()
 		if got := facts.Strength(c.signal); math.Abs(got-c.want) > 1e-6 {

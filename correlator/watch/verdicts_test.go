@@ -45,7 +45,7 @@ func TestVerdictsEnd(t *testing.T) {
 	s := newSteps(t, options)
 	began, writes := s.now, 0
 	for i := range 180 {
-		r := s.tick(20, address(1))
+		r := s.tick(160, address(1))
 		writes += len(r.Changes)
 		if v, ok := s.verdicts[source(1)]; !ok || v.Expires < s.now+uint64(44*time.Second) || v.Expires > s.now+uint64(time.Minute) {
 			t.Fatalf("second %d: verdict %+v, now %d", i, v, s.now)
@@ -86,12 +86,12 @@ func TestSignalsEndAlone(t *testing.T) {
 		c := s.client(address(1), 1000+port, road)
 		c.refuse(c.syn())
 	}
-	s.tick(20, address(1))
+	s.tick(160, address(1))
 	if got := signal.Set(s.verdicts[source(1)].Signals); got != signal.Of(signal.PortScan, signal.Malformed) {
 		t.Fatalf("signals %v", got)
 	}
 	for range 90 {
-		s.tick(20, address(1))
+		s.tick(160, address(1))
 	}
 	if got := signal.Set(s.verdicts[source(1)].Signals); got != signal.Of(signal.Malformed) {
 		t.Errorf("signals %v after 90 s", got)
@@ -103,20 +103,20 @@ func TestManualVerdicts(t *testing.T) {
 	for _, score := range []uint16{0, 1000} {
 		s := newSteps(t, options)
 		for range 3 {
-			s.tick(20, address(1))
+			s.tick(160, address(1))
 		}
 		manual := flow.Verdict{Since: s.now, Expires: s.now + uint64(30*time.Second), Score: score, Origin: flow.OriginManual}
 		s.verdicts[source(1)] = manual
-		if r := s.tick(20, address(1)); len(r.Ended) != 1 || r.Flagged != 0 {
+		if r := s.tick(160, address(1)); len(r.Ended) != 1 || r.Flagged != 0 {
 			t.Errorf("the watcher's verdict did not end: %+v", r)
 		}
 		for s.now < manual.Expires-uint64(time.Second) {
-			if s.tick(20, address(1)); s.verdicts[source(1)] != manual {
+			if s.tick(160, address(1)); s.verdicts[source(1)] != manual {
 				t.Fatalf("the manual verdict became %+v", s.verdicts[source(1)])
 			}
 		}
-		s.tick(20, address(1))
-		s.tick(20, address(1))
+		s.tick(160, address(1))
+		s.tick(160, address(1))
 		if v := s.verdicts[source(1)]; v.Origin != flow.OriginWatcher {
 			t.Errorf("verdict %+v behind the manual one's end", v)
 		}
@@ -145,7 +145,7 @@ func TestTrusted(t *testing.T) {
 	o := options
 	o.Trusted = []string{"10.0.0.0/31", "2001:db8::1"}
 	s := newSteps(t, o)
-	s.tick(20, address(1), address(2))
+	s.tick(160, address(1), address(2))
 	if _, ok := s.verdicts[source(2)]; !ok || len(s.verdicts) != 1 {
 		t.Errorf("verdicts %v", s.verdicts)
 	}
@@ -154,7 +154,7 @@ func TestTrusted(t *testing.T) {
 // TestClock: a tick at the time of the last does nothing, one without a time before neither.
 func TestClock(t *testing.T) {
 	s := newSteps(t, options)
-	s.tick(20, address(1))
+	s.tick(160, address(1))
 	r, err := s.watcher.Tick(s.now, s.world)
 	if err != nil || len(r.Changes) != 0 {
 		t.Errorf("%+v, %v", r, err)

@@ -28,6 +28,13 @@ type nothing struct{ plugin.DefaultPlugin }
 func (*nothing) Name() string                  { return "nothing" }
 func (*nothing) ParseConf([]byte) (any, error) { return struct{}{}, nil }
 
+// judge has a ready baseline, and holds nothing against anybody.
+func judge() *correlator.Judge {
+	baselines := new(fixedBaselines)
+	baselines.areNarrow()
+	return &correlator.Judge{Baselines: baselines, Sources: new(correlator.SourceList), FlagAbove: 0.8}
+}
+
 // deps returns what the plugins work with, over the stack's own tables.
 func deps(b *testing.B, s *stack.Stack) plugins.Deps {
 	b.Helper()
@@ -40,7 +47,7 @@ func deps(b *testing.B, s *stack.Stack) plugins.Deps {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cor, err := correlator.New(reader, options, func(*correlator.CallRecord) {}, nil)
+	cor, err := correlator.New(reader, options, func(*correlator.CallRecord) {}, judge())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -52,15 +59,17 @@ func deps(b *testing.B, s *stack.Stack) plugins.Deps {
 type callOf struct {
 	pkghttp.Request
 	tuple string
+	found correlator.Found
 	names [][]byte // of the headers that came
 	set   int
 }
 
-func (r *callOf) Header() pkghttp.Header { return r }
-func (r *callOf) Method() string         { return http.MethodGet }
-func (r *callOf) View() http.Header      { return nil }
-func (r *callOf) Set(string, string)     { r.set++ }
-func (r *callOf) Del(string)             {}
+func (r *callOf) Found() *correlator.Found { return &r.found }
+func (r *callOf) Header() pkghttp.Header   { return r }
+func (r *callOf) Method() string           { return http.MethodGet }
+func (r *callOf) View() http.Header        { return nil }
+func (r *callOf) Set(string, string)       { r.set++ }
+func (r *callOf) Del(string)               {}
 
 func (r *callOf) Get(name string) string {
 	if name == correlator.TupleHeaderName {
@@ -77,25 +86,34 @@ func (r *callOf) All(yield func(name, value []byte) bool) {
 	}
 }
 
-// BenchmarkFilter is packet-insight's filter of a call with the tuple's header, with the look-up in the pinned table of a
-// connection that is there.
+// BenchmarkFilter is what the plugins do to a call with the tuple's header, with the look-up in the pinned table of a
+// connection that is there, and its verdict.
 func BenchmarkFilter(b *testing.B) {
 	_, s := start(b, stack.Options{NoRunner: true})
 	c := dial(b.Context(), b, s, lab.GatewayFrontIPv4)
 	if _, err := c.Do(stack.Get("/plain/1", 0)); err != nil {
 		b.Fatal(err)
 	}
-	p := plugins.NewPacketInsight(deps(b, s))
+	d := deps(b, s)
+	insight, guard := plugins.NewPacketInsight(d), plugins.NewPacketGuard(d)
 	r := &callOf{
 		tuple: fmt.Sprintf("%v %d %v %d 1 1 44", c.Addr().Addr(), c.Addr().Port(), c.GatewayAddr().Addr(), c.GatewayAddr().Port()),
 		names: [][]byte{[]byte("host"), []byte("user-agent"), []byte("accept"), []byte("x-packet-tuple")},
 	}
-	for name, text := range map[string]string{"headers": `{}`, "dictionary": `{"format":"dictionary"}`} {
+	headers, _ := insight.ParseConf([]byte(`{}`))
+	dictionary, _ := insight.ParseConf([]byte(`{"format":"dictionary"}`))
+	enforce, _ := guard.ParseConf([]byte(`{"mode":"enforce"}`))
+	for name, run := range map[string]func(){
+		"headers":    func() { insight.RequestFilter(headers, nil, r) },
+		"dictionary": func() { insight.RequestFilter(dictionary, nil, r) },
+		"guard":      func() { guard.RequestFilter(enforce, nil, r) },
+		"both":       func() { guard.RequestFilter(enforce, nil, r); insight.RequestFilter(dictionary, nil, r) },
+	} {
 		b.Run(name, func(b *testing.B) {
-			parsed, _ := p.ParseConf([]byte(text))
 			b.ReportAllocs()
 			for b.Loop() {
-				p.RequestFilter(parsed, nil, r)
+				r.found = correlator.Found{}
+				run()
 			}
 		})
 	}

@@ -24,7 +24,8 @@ type callRunner struct {
 	clock bpf.Clock
 	table *bpf.Reader
 
-	sources correlator.SourceList // what is held against addresses
+	sources   correlator.SourceList // what is held against addresses
+	baselines fixedBaselines
 
 	mu         sync.Mutex
 	records    []correlator.CallRecord
@@ -67,7 +68,7 @@ func (r *callRunner) newCorrelator() {
 	r.t.Helper()
 	options := conf.Default().Correlator
 	options.Quiet = time.Second
-	c, err := correlator.New(r.table, options, r.take, &correlator.Judge{Sources: &r.sources, FlagAbove: conf.Default().Signals.FlagAbove})
+	c, err := correlator.New(r.table, options, r.take, &correlator.Judge{Baselines: &r.baselines, Sources: &r.sources, FlagAbove: conf.Default().Signals.FlagAbove})
 	if err != nil {
 		r.t.Fatal(err)
 	}

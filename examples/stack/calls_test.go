@@ -29,6 +29,7 @@ func attribute(t *testing.T, offloads bool) {
 		t.Fatal(err)
 	}
 	tr := &traffic{ctx: ctx, t: t, s: s, runner: startCallRunner(ctx, t, s)}
+	tr.runner.baselines.areNarrow()
 	tr.callsOfAllKinds()
 	tr.runner.await(tr)
 	tr.runner.current().Flush() // what is missing is seen as cut
@@ -36,6 +37,7 @@ func attribute(t *testing.T, offloads bool) {
 		t.Fatal(err)
 	}
 	t.Logf("\n%s", printTable(tr.compare(capture.Packets(), tr.runner.all())))
+	tr.wantNoFlags()
 	if tr.runner.retried == 0 {
 		t.Error("no call was asked again with another token")
 	}

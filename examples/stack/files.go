@@ -122,7 +122,27 @@ func routes() []byte {
       ext-plugin-post-req:
         conf: [{name: packet-insight, value: '{}'}]
     upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-  - id: observed
+%[3]s  - id: slow
+    uri: /slow/*
+    plugins:
+      fault-injection: {_meta: {priority: 12001}, delay: {duration: %[2]g}}
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: websocket
+    uri: /websocket/*
+    enable_websocket: true
+    plugins:
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+#END
+`, upstream, SlowGateway.Seconds(), guardRoutes(upstream))
+}
+
+// guardRoutes returns those that refuse calls: in word, in deed, and not the client's.
+func guardRoutes(upstream string) string {
+	return fmt.Sprintf(`  - id: observed
     uri: /observed/*
     plugins:
       ext-plugin-pre-req:
@@ -138,22 +158,7 @@ func routes() []byte {
     uri: /exempt/*
     plugins:
       ext-plugin-pre-req:
-        conf: [{name: packet-guard, value: '{"mode":"enforce","exempt":["%[3]s/32","%[4]s/128"]}'}, {name: packet-insight, value: '{}'}]
+        conf: [{name: packet-guard, value: '{"mode":"enforce","exempt":["%[2]s/32","%[3]s/128"]}'}, {name: packet-insight, value: '{}'}]
     upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-  - id: slow
-    uri: /slow/*
-    plugins:
-      fault-injection: {_meta: {priority: 12001}, delay: {duration: %[2]g}}
-      ext-plugin-pre-req:
-        conf: [{name: packet-insight, value: '{}'}]
-    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-  - id: websocket
-    uri: /websocket/*
-    enable_websocket: true
-    plugins:
-      ext-plugin-pre-req:
-        conf: [{name: packet-insight, value: '{}'}]
-    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-#END
-`, upstream, SlowGateway.Seconds(), lab.ClientIPv4, lab.ClientIPv6)
+`, upstream, lab.ClientIPv4, lab.ClientIPv6)
 }

@@ -18,7 +18,7 @@ const forgery = "forged"
 // twice each.
 func forgedLines() []string {
 	var lines []string
-	for _, name := range []string{"match", "latency", "size", "anomaly", "flow", "tuple", "other"} {
+	for _, name := range []string{"match", "latency", "size", "anomaly", "flow", "guard", "tuple", "other"} {
 		for _, spelling := range []string{"x-packet-%s", "x_packet_%s", "x-packet_%s", "x_packet-%s", "X-Packet-%s", "X_PACKET_%s"} {
 			line := fmt.Sprintf(spelling+": "+forgery, name)
 			lines = append(lines, line, line)

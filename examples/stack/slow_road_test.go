@@ -19,6 +19,7 @@ func TestTheNetworkIsSlow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := startTraffic(t, stack.Options{Road: &road})
+			tr.runner.baselines.areNarrow()
 			times(20, func(i int) {
 				tr.open("slow network", either(i), func(c *talk) {
 					for n := range 6 {
@@ -30,6 +31,7 @@ func TestTheNetworkIsSlow(t *testing.T) {
 			})
 			tr.runner.await(tr)
 			tr.wantPart(correlator.PartNetwork)
+			tr.wantNoFlags()
 		})
 	}
 }

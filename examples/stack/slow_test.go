@@ -46,8 +46,10 @@ func TestWhoIsSlow(t *testing.T) {
 	} {
 		t.Run(test.who, func(t *testing.T) {
 			tr := startTraffic(t, stack.Options{})
+			tr.runner.baselines.areNarrow()
 			tr.slowCalls(test.call)
 			tr.wantPart(test.want)
+			tr.wantNoFlags()
 		})
 	}
 }

@@ -1,0 +1,137 @@
+package captures
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"fivetuple/bpf"
+	"fivetuple/bpf/capture"
+	"fivetuple/correlator/flow"
+	"fivetuple/correlator/watch"
+	"fivetuple/examples/evaluate/fixed"
+)
+
+// aftermath is how many looks there are after a capture's end.
+const aftermath = 4
+
+// epoch is what a replay adds to all times (bpf/replay.go): only differences are shown.
+const epoch = uint64(time.Second)
+
+// longestSilence, in looks: a capture may have a day without a packet in it, in which nothing changes.
+const longestSilence = 120
+
+// found is what a replay raised.
+type found struct {
+	first   uint64 // the first frame's time
+	last    uint64 // and the last one's
+	frames  int
+	events  []event
+	sources map[fixed.Address]bool // that sent toward the local side
+	meter   *fixed.Frames
+}
+
+// event is a flag that began.
+type event struct {
+	at      uint64
+	on      string
+	signals string
+}
+
+// player replays one capture.
+type player struct {
+	found
+	replay  *bpf.Replay
+	tables  *bpf.Scanner
+	watcher *watch.Watcher
+	next    uint64 // time of the next look
+}
+
+// play replays a capture, with a look at each second of its time.
+func play(path string, o watch.Options) (f found, err error) {
+	frames, damage := capture.ReadFile(path)
+	if len(frames) == 0 {
+		return f, damage
+	}
+	// A capture may be cut at its end; what is whole counts.
+	if damage != nil && !errors.Is(damage, capture.ErrCut) && !errors.Is(damage, capture.ErrDamage) {
+		return f, damage
+	}
+	p := player{found: found{meter: fixed.NewFrames(), frames: len(frames), sources: map[fixed.Address]bool{}}}
+	if p.watcher, err = watch.New(o); err != nil {
+		return f, err
+	}
+	if p.replay, err = bpf.NewReplay(capture.Count(frames)); err != nil {
+		return f, err
+	}
+	defer func() { err = errors.Join(err, p.replay.Close()) }()
+	p.tables = p.replay.Scanner()
+	sides := capture.Initiators(frames)
+	p.first = uint64(frames[0].Time.UnixNano())
+	p.next = p.first
+	for _, frame := range frames {
+		if err := p.take(frame, sides.IsRX(frame)); err != nil {
+			return f, fmt.Errorf("packet %d: %w", frame.Number, err)
+		}
+	}
+	for range aftermath {
+		if err := p.look(); err != nil {
+			return f, err
+		}
+	}
+	p.meter.Tick(p.last)
+	return p.found, nil
+}
+
+// take looks as often as the frame is later, and gives it to the program.
+func (p *player) take(frame capture.Frame, rx bool) error {
+	at := uint64(frame.Time.UnixNano())
+	for looks := 0; p.next <= at; looks++ {
+		if looks == longestSilence {
+			p.next = at - at%uint64(time.Second)
+		}
+		if err := p.look(); err != nil {
+			return err
+		}
+	}
+	p.last = max(p.last, at)
+	p.meter.TakeFrame(frame, rx)
+	k := key(frame, rx)
+	if rx {
+		p.sources[k.Remote] = true
+	}
+	err := p.replay.Packet(bpf.Packet{Data: frame.Data, Length: frame.Length, RX: rx, Time: frame.Time, Key: k})
+	if errors.Is(err, bpf.ErrNotTaken) {
+		return nil // a real interface would; make conformance names those
+	}
+	return err
+}
+
+// look is one of the watcher's.
+func (p *player) look() error {
+	report, err := p.watcher.Tick(p.next+epoch, p.tables)
+	if err != nil {
+		return err
+	}
+	for _, e := range report.Began {
+		on := "address"
+		if e.Key.Kind == flow.VerdictListener {
+			on = "listener"
+		}
+		p.events = append(p.events, event{p.next, on, e.Verdict.Signals.String()})
+	}
+	p.next += uint64(time.Second)
+	return nil
+}
+
+// key returns the flow of a frame, or the zero key.
+func key(f capture.Frame, rx bool) flow.Key {
+	proto, source, destination, ok := f.Ends()
+	switch {
+	case !ok:
+		return flow.Key{}
+	case rx:
+		return flow.NewKey(proto, destination, source)
+	}
+	return flow.NewKey(proto, source, destination)
+}
