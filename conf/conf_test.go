@@ -25,7 +25,7 @@ func TestDefault(t *testing.T) {
 			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
 			OnExit:     bpf.ExitKeep,
 		},
-		Watch:      watch.Options{Enabled: true, Keep: time.Minute, Flows: 32768, Trusted: []string{}},
+		Watch:      watch.Options{Enabled: true, Keep: time.Minute, Flows: 16384, Trusted: []string{}},
 		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second, Quiet: 5 * time.Second},
 		Baseline:   baseline.Default(),
 		Signals:    Signals{FlagAbove: 0.8},

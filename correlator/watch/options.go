@@ -31,7 +31,7 @@ const (
 	// maxFlags is how many verdicts of the watcher are in force; when it is full, more are refused.
 	maxFlags = 1 << 14
 	// halfOpenSlice and sourceSlice are how many entries of those tables are read in a second.
-	halfOpenSlice, sourceSlice = 1 << 15, 1 << 15
+	halfOpenSlice, sourceSlice = 1 << 14, 1 << 14
 )
 
 // Validate reports the settings that are out of their range, by key, value and range.

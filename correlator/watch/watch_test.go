@@ -8,7 +8,7 @@ import (
 	"fivetuple/correlator/watch"
 )
 
-var options = watch.Options{Enabled: true, Keep: time.Minute, Flows: 32768}
+var options = watch.Options{Enabled: true, Keep: time.Minute, Flows: 16384}
 
 // flagged is a flag, and when it began.
 type flagged struct {
