@@ -86,6 +86,9 @@ func TestUnitsFitTheSettings(t *testing.T) {
 		"Service.LogsDirectory":            strings.TrimPrefix(filepath.Dir(settings.Calls.File), "/var/log/"),
 		"Unit.Requires":                    "fivetuple-runner.socket",
 	})
+	if got, want := filepath.Dir(settings.Baseline.File), filepath.Dir(settings.Runner.Switches); got != want {
+		t.Errorf("baselines are in %s, and the unit may write to %s", got, want)
+	}
 	store := runner["Service.FileDescriptorStoreMax"][0]
 	runner.want(t, map[string]string{"Service.Environment": "FDSTORE=" + store})
 	stop, err := time.ParseDuration(runner["Service.TimeoutStopSec"][0])

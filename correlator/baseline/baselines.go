@@ -18,6 +18,7 @@ type Baselines struct {
 	published atomic.Pointer[keyMap] // what calls look into; replaced, never changed
 	shared    *entry
 	counters  counters
+	seed      func() uint64
 	salt      uint64 // of the sources' hashes: who calls cannot choose which sample it lands in
 	offset    atomic.Int64
 
@@ -40,8 +41,12 @@ type keyMap struct {
 
 // New returns baselines that know nothing yet. The options have to be valid.
 func New(o Options) *Baselines {
-	b := &Baselines{o: o, none: new(Usual), salt: rand.Uint64(), fresh: map[Key]*entry{}, close: newCloser(o)} //nolint:gosec // no secret depends on it
-	b.shared = newEntry(Key{})
+	return newSeeded(o, rand.Uint64)
+}
+
+func newSeeded(o Options, seed func() uint64) *Baselines {
+	b := &Baselines{o: o, none: new(Usual), seed: seed, salt: seed(), fresh: map[Key]*entry{}, close: newCloser(o)}
+	b.shared = b.newEntry(Key{})
 	b.published.Store(&keyMap{})
 	return b
 }
@@ -103,7 +108,7 @@ func (b *Baselines) entry(now uint64, k Key) *entry {
 		b.wanted = true
 		return b.shared
 	}
-	e := newEntry(k.clone())
+	e := b.newEntry(k.clone())
 	e.begin(now)
 	e.last = now // it is not idle before its first call
 	b.fresh[e.key] = e

@@ -12,6 +12,7 @@ import (
 type entry struct {
 	key   Key
 	usual atomic.Pointer[Usual]
+	seed  func() uint64
 
 	mu   sync.Mutex
 	open open
@@ -35,8 +36,8 @@ type open struct {
 	rates            rates
 }
 
-func newEntry(k Key) *entry {
-	e := &entry{key: k}
+func (b *Baselines) newEntry(k Key) *entry {
+	e := &entry{key: k, seed: b.seed}
 	e.usual.Store(new(Usual))
 	return e
 }
@@ -44,8 +45,8 @@ func newEntry(k Key) *entry {
 // begin begins a window, and returns the one before.
 func (e *entry) begin(now uint64) open {
 	before := e.open
-	seed := rand.Uint64()                                                                                 //nolint:gosec // no secret depends on it
-	e.open = open{begun: now, seed: seed, random: rand.New(rand.NewPCG(seed, now)), rates: newRates(now)} //nolint:gosec // likewise
+	seed := e.seed()
+	e.open = open{begun: now, seed: seed, random: rand.New(rand.NewPCG(seed, now)), rates: newRates(now)} //nolint:gosec // no secret depends on it
 	return before
 }
 

@@ -101,7 +101,7 @@ func (l *loader) key(line []byte) error {
 	if !ok || l.count > maxKeys+1 || f.Steps < 0 || !f.Usual.isSound() {
 		return fmt.Errorf("%w: not a key", ErrDamaged)
 	}
-	e := newEntry(k.clone())
+	e := l.b.newEntry(k.clone())
 	for i := range f.Windows {
 		w, err := l.window(&f.Windows[i])
 		if err != nil {

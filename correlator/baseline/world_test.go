@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 )
@@ -30,7 +31,14 @@ func newWorld(tb testing.TB, o Options) *world {
 	if err := o.Validate(); err != nil {
 		tb.Fatal(err)
 	}
-	w := &world{tb: tb, b: New(o), now: uint64(time.Hour), random: rand.New(rand.NewPCG(1, 2))}
+	var mu sync.Mutex
+	seeds := rand.New(rand.NewPCG(3, 4)) // repeatable
+	seed := func() uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return seeds.Uint64()
+	}
+	w := &world{tb: tb, b: newSeeded(o, seed), now: uint64(time.Hour), random: rand.New(rand.NewPCG(1, 2))}
 	w.b.SetWall(boot)
 	return w
 }
