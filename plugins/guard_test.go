@@ -274,3 +274,27 @@ func TestBothPlugins(t *testing.T) {
 	}
 	checkOneError(t, log, t.Name(), `conf[0], plugin "packet-guard": `+wrong+`mode: "\"kill\"" is not one of observe, enforce`)
 }
+
+// FuzzGuardConf: whatever a configuration is, it is taken, or carries an error, says so on the call, and refuses nothing.
+func FuzzGuardConf(f *testing.F) {
+	f.Add(`{"mode":"enforce","refuse_above":0.5,"status":503,"retry_after":"1m","signals":["rtt"],"exempt":["10.0.0.0/8"],"flag_above":1}`)
+	f.Add(`{"mode":"enforce","refuse_above":0} x`)
+	d := judged(f, newWire(), slow(1))
+	p := plugins.NewPacketGuard(d)
+	f.Fuzz(func(t *testing.T, text string) {
+		conf, err := p.ParseConf([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newRequest(tupleField())
+		w := httptest.NewRecorder()
+		p.RequestFilter(conf, w, r)
+		refused := w.Body.Len() > 0
+		if failed := confError(conf) != nil; failed != (r.header.Get("X-Packet-Guard") == "pass;reason=config") || failed && refused {
+			t.Fatalf("%q: carries %v, header %v, refused %v", text, confError(conf), r.header, refused)
+		}
+		if refused && (w.Code < 400 || w.Code > 599 || w.Header().Get("Retry-After") == "") {
+			t.Fatalf("%q: %d, %v", text, w.Code, w.Header())
+		}
+	})
+}
