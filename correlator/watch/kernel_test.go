@@ -28,8 +28,11 @@ func BenchmarkTickOfTheKernel(b *testing.B) {
 	for i := range flows {
 		now = now.Add(10 * time.Microsecond)
 		for _, s := range []segment{
-			{rx: true, flags: 0x02, seq: 100}, {flags: 0x12, seq: 500, ack: 101}, {rx: true, flags: 0x10, seq: 101, ack: 501},
-			{rx: true, flags: 0x18, seq: 101, ack: 501, payload: request}, {flags: 0x18, seq: 501, ack: 117, payload: "HTTP/1.1 200 OK\r\n"},
+			{rx: true, flags: 0x02, seq: 100},
+			{flags: 0x12, seq: 500, ack: 101},
+			{rx: true, flags: 0x10, seq: 101, ack: 501},
+			{rx: true, flags: 0x18, seq: 101, ack: 501, payload: request},
+			{flags: 0x18, seq: 501, ack: 117, payload: "HTTP/1.1 200 OK\r\n"},
 		} {
 			s.feed(b, replay, i, i%peers, now)
 		}
