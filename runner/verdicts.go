@@ -10,7 +10,6 @@ import (
 	"fivetuple/bpf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/flow"
-	"fivetuple/correlator/signal"
 )
 
 // followEvery is how late a verdict on a source is known to the runner.
@@ -48,18 +47,9 @@ func readSources(pins string, now uint64) (map[[16]byte]correlator.SourceVerdict
 	list := make(map[[16]byte]correlator.SourceVerdict)
 	err = table.Each(func(k flow.VerdictKey, v *flow.Verdict) error {
 		if k.Kind == flow.VerdictSource && v.Score > 0 && v.Expires > now {
-			list[k.Address] = correlator.SourceVerdict{Verdict: told(v), Until: v.Expires}
+			list[k.Address] = correlator.SourceVerdict{Verdict: verdictOf(v), Until: v.Expires}
 		}
 		return nil
 	})
 	return list, errors.Join(err, table.Close())
-}
-
-// told is what a verdict says of a source. One that a person gave has no signals; it counts whichever a route looks at.
-func told(v *flow.Verdict) signal.Verdict {
-	verdict := verdictOf(v)
-	if v.Origin == flow.OriginManual {
-		verdict.Signals = signal.Set(signal.All)
-	}
-	return verdict
 }

@@ -31,7 +31,7 @@ func (f *Facts) AddSource(v Verdict) { f.source = v }
 func (f *Facts) Strength(s Signal) float64 { return float64(f.strength[s]) }
 
 // Verdict returns the score of the facts that are in a set. The verdict on the source counts as one fact, if any of its
-// signals is in the set.
+// signals is in the set, or it has none: then it is a person's word, which names no signal.
 func (f *Facts) Verdict(of Set) Verdict {
 	var v Verdict
 	normal := 1.0
@@ -41,7 +41,7 @@ func (f *Facts) Verdict(of Set) Verdict {
 			v.Signals |= 1 << s
 		}
 	}
-	if told := f.source.Signals & of; told != 0 {
+	if told := f.source.Signals & of; told != 0 || f.source.Signals == 0 {
 		normal *= 1 - min(max(f.source.Score, 0), 1)
 		v.Signals |= told
 	}

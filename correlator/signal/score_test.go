@@ -58,3 +58,16 @@ func TestNames(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestAPersonsWord has no signals, and counts whichever are asked for.
+func TestAPersonsWord(t *testing.T) {
+	var f signal.Facts
+	f.AddSource(signal.Verdict{Score: 1})
+	f.Add(signal.RTT, 0.25)
+	for _, of := range []signal.Set{0, signal.Of(signal.Retransmit), signal.All} {
+		want := signal.Verdict{Score: 1, Signals: of & signal.Of(signal.RTT)}
+		if got := f.Verdict(of); got != want {
+			t.Errorf("of %q: %v, want %v", of, got, want)
+		}
+	}
+}

@@ -76,7 +76,10 @@ func TestPeopleFlagAndPardon(t *testing.T) {
 	sources := sourcesOf(ctx, t, s)
 	c := dial(ctx, t, s, lab.GatewayFrontIPv4)
 	score := func(want float64) func() bool {
-		return func() bool { in, _ := do(t, c, stack.Get("/both/1", 0)); return in.Score == want }
+		return func() bool {
+			in, _ := do(t, c, stack.Get("/both/1", 0))
+			return in.Score == want && in.Signals == ""
+		}
 	}
 	if out := sources.run("flag", lab.ClientIPv4, "--for", "10m"); out != lab.ClientIPv4+": flagged for 10m0s\n" {
 		t.Errorf("flag: %s", out)
