@@ -64,6 +64,9 @@ func connect(ctx context.Context, s *Server, path string) (*taker, error) {
 		}
 		return t, nil
 	}
+	if isTimeout(err) {
+		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
 	if !isAbsent(err) {
 		return nil, fmt.Errorf("take over: %w", err)
 	}
@@ -80,6 +83,12 @@ func connect(ctx context.Context, s *Server, path string) (*taker, error) {
 // isAbsent says whether an error of connecting means that there is no socket, or nobody behind it.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED)
+}
+
+// isTimeout says whether connecting took too long: somebody is there, or was a moment ago.
+func isTimeout(err error) bool {
+	var failed net.Error
+	return errors.As(err, &failed) && failed.Timeout()
 }
 
 // taker takes one process's place.
