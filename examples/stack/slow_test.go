@@ -122,6 +122,6 @@ func (c *talk) readSlowly(request []byte) bool {
 		if _, err := io.CopyN(io.Discard, c, 1_000_000/pieces); err != nil {
 			return false // the end: there is no other call on this connection
 		}
-		pause(c.traffic.ctx, slowness/10)
+		pause(c.traffic.ctx, slowness/5) // in all far more than ten answers of this size keep a busy machine
 	}
 }
