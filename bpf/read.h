@@ -11,7 +11,7 @@
 
 /*
  * The question and its answer: the program's context, which the kernel copies in and out. The record comes first,
- * because the verifier refuses writes through a pointer into the context. Its twin is in reader.go.
+ * because the verifier refuses writes through a pointer into the context. Its twin is in reading.go.
  */
 struct reading {
 	struct flow_record record;

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
 
+	"fivetuple/bpf/capture"
 	"fivetuple/correlator/flow"
 )
 
@@ -85,6 +86,19 @@ type Packet struct {
 	Key    flow.Key // its flow; the zero Key if it has none
 }
 
+// PacketOf returns a frame of a capture as a packet of a direction.
+func PacketOf(f capture.Frame, rx bool) Packet {
+	p := Packet{Data: f.Data, Length: f.Length, RX: rx, Time: f.Time}
+	proto, source, destination, ok := f.Ends()
+	switch {
+	case ok && rx:
+		p.Key = flow.NewKey(proto, destination, source)
+	case ok:
+		p.Key = flow.NewKey(proto, source, destination)
+	}
+	return p
+}
+
 // skbContext is struct __sk_buff of linux/bpf.h as far as a test run sets it.
 type skbContext struct {
 	_      [12]uint32
@@ -97,6 +111,9 @@ type skbContext struct {
 // epoch is added to all times: to the program the time 0 means that something was not seen. Only differences are shown.
 const epoch = uint64(time.Second)
 
+// ReplayTime returns what the program takes a moment of a capture for, in nanoseconds.
+func ReplayTime(t time.Time) uint64 { return epoch + uint64(t.UnixNano()) }
+
 // Packet gives a frame to the program.
 func (r *Replay) Packet(p Packet) error {
 	program := r.tables.Egress
@@ -107,7 +124,7 @@ func (r *Replay) Packet(p Packet) error {
 	if err != nil {
 		return err
 	}
-	context := skbContext{Tstamp: epoch + uint64(p.Time.UnixNano())}
+	context := skbContext{Tstamp: ReplayTime(p.Time)}
 	context.CB[0], context.CB[1] = uint32(p.Length), uint32(min(len(p.Data), r.limits.longest))
 	if _, err := program.Run(&ebpf.RunOptions{Data: r.limits.fit(p.Data), Context: &context}); err != nil {
 		return fmt.Errorf("%w: %d bytes: %w", ErrNotTaken, len(p.Data), err)

@@ -14,40 +14,52 @@ import (
 // read twice in a turn, or in the next turn only.
 type Scanner struct {
 	tables   *tables
-	flows    slice[flow.Key, flow.Record]
-	halfOpen slice[flow.Key, flow.Conn]
-	sources  slice[[16]byte, flow.Source]
+	flows    *slice[flow.Key, flow.Record]
+	halfOpen *slice[flow.Key, flow.Conn]
+	sources  *slice[[16]byte, flow.Source]
 	torn     uint64
 }
 
 // Scanner returns one over the agent's tables.
-func (a *Agent) Scanner() *Scanner { return &Scanner{tables: a.tables} }
+func (a *Agent) Scanner() *Scanner { return newScanner(a.tables) }
 
 // Scanner returns one over the replay's tables.
-func (r *Replay) Scanner() *Scanner { return &Scanner{tables: r.tables} }
+func (r *Replay) Scanner() *Scanner { return newScanner(r.tables) }
+
+func newScanner(t *tables) *Scanner {
+	return &Scanner{
+		tables: t, flows: newSlice[flow.Key, flow.Record](scanBatch), halfOpen: newSlice[flow.Key, flow.Conn](scanBatch),
+		sources: newSlice[[16]byte, flow.Source](scanBatch),
+	}
+}
 
 // Flows calls a function for about as many entries of the flow table as the limit says, going on where the last call stopped.
 // Done: it came to the table's end, and the next call begins anew. What the function is given is valid until it returns.
 func (s *Scanner) Flows(limit int, take func(flow.Key, *flow.Record)) (done bool, err error) {
-	return s.flows.read(s.tables.Flows, limit, func(k flow.Key, r *flow.Record) {
+	return s.flows.read(s.tables.Flows, limit, func(k flow.Key, r *flow.Record) error {
 		if s.whole(&r.Conn) {
 			take(k, r)
 		}
+		return nil
 	})
 }
 
 // HalfOpen is Flows for connections in their handshake.
 func (s *Scanner) HalfOpen(limit int, take func(flow.Key, *flow.Conn)) (done bool, err error) {
-	return s.halfOpen.read(s.tables.HalfOpen, limit, func(k flow.Key, c *flow.Conn) {
+	return s.halfOpen.read(s.tables.HalfOpen, limit, func(k flow.Key, c *flow.Conn) error {
 		if s.whole(c) {
 			take(k, c)
 		}
+		return nil
 	})
 }
 
 // Sources is Flows for remote addresses.
 func (s *Scanner) Sources(limit int, take func([16]byte, *flow.Source)) (done bool, err error) {
-	return s.sources.read(s.tables.Sources, limit, take)
+	return s.sources.read(s.tables.Sources, limit, func(address [16]byte, source *flow.Source) error {
+		take(address, source)
+		return nil
+	})
 }
 
 func (s *Scanner) whole(c *flow.Conn) bool {
@@ -108,10 +120,12 @@ type slice[K, V any] struct {
 	cursor *ebpf.MapBatchCursor // nil: at the table's start
 }
 
-func (s *slice[K, V]) read(m *ebpf.Map, limit int, take func(K, *V)) (done bool, err error) {
-	if s.keys == nil {
-		s.keys, s.values = make([]K, scanBatch), make([]V, scanBatch)
-	}
+func newSlice[K, V any](batch int) *slice[K, V] {
+	return &slice[K, V]{keys: make([]K, batch), values: make([]V, batch)}
+}
+
+// read calls a function for about as many entries as the limit says, until it fails. Done: it came to the table's end.
+func (s *slice[K, V]) read(m *ebpf.Map, limit int, take func(K, *V) error) (done bool, err error) {
 	for limit > 0 {
 		if s.cursor == nil {
 			s.cursor = new(ebpf.MapBatchCursor)
@@ -124,7 +138,9 @@ func (s *slice[K, V]) read(m *ebpf.Map, limit int, take func(K, *V)) (done bool,
 			}
 		}
 		for i := range n {
-			take(s.keys[i], &s.values[i])
+			if err := take(s.keys[i], &s.values[i]); err != nil {
+				return end != nil, err
+			}
 		}
 		if end != nil {
 			return true, nil

@@ -21,7 +21,7 @@ func TestScan(t *testing.T) {
 	const flows = 10_000
 	c := newTalk(t, midstreamAny, func(o *Options) { o.Tables.Flows, o.Tables.Sources = flows, 2*flows })
 	c.fill(flows)
-	s := &Scanner{tables: c.tables}
+	s := newScanner(c.tables)
 	for turn := range 2 {
 		seen := make(map[flow.Key]int)
 		slices := 1
@@ -62,7 +62,7 @@ func TestScanLeavesOutTornEntries(t *testing.T) {
 	must(t, c.Flows.Lookup(&key, &r))
 	r.Conn.Lock |= 1
 	must(t, c.Flows.Put(&key, &r))
-	s := &Scanner{tables: c.tables}
+	s := newScanner(c.tables)
 	read := 0
 	done, err := s.Flows(100, func(k flow.Key, _ *flow.Record) {
 		read++
@@ -109,7 +109,7 @@ func BenchmarkScan(b *testing.B) {
 	const flows = 100_000
 	c := newTalk(b, midstreamAny, func(o *Options) { o.Tables.Flows = flows })
 	c.fill(flows)
-	s := &Scanner{tables: c.tables}
+	s := newScanner(c.tables)
 	b.ReportAllocs()
 	var payload uint64
 	began := cpuTime(b)

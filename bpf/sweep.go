@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 	"unsafe"
 
@@ -140,20 +141,6 @@ func readTableCounts(m *ebpf.Map) (sums [flow.Tables]flow.TableCounts, err error
 
 // eachEntry calls a function for every entry of a table, until it fails.
 func eachEntry[K, V any](m *ebpf.Map, take func(K, *V) error) error {
-	keys, values := make([]K, sweepBatch), make([]V, sweepBatch)
-	var cursor ebpf.MapBatchCursor
-	for {
-		n, end := m.BatchLookup(&cursor, keys, values, nil)
-		if end != nil && !errors.Is(end, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("read table: %w", end)
-		}
-		for i := range n {
-			if err := take(keys[i], &values[i]); err != nil {
-				return err
-			}
-		}
-		if end != nil {
-			return nil
-		}
-	}
+	_, err := newSlice[K, V](sweepBatch).read(m, math.MaxInt, take)
+	return err
 }

@@ -11,7 +11,6 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/bpf/capture"
-	"fivetuple/correlator/flow"
 )
 
 func newReplayCommand() *cobra.Command {
@@ -68,8 +67,7 @@ func replay(w io.Writer, path, local string, asJSON bool) error {
 func feed(r *bpf.Replay, frames []capture.Frame, sides *capture.Sides) ([]notTaken, error) {
 	var refused []notTaken
 	for _, f := range frames {
-		rx := sides.IsRX(f)
-		err := r.Packet(bpf.Packet{Data: f.Data, Length: f.Length, RX: rx, Time: f.Time, Key: key(f, rx)})
+		err := r.Packet(bpf.PacketOf(f, sides.IsRX(f)))
 		switch {
 		case errors.Is(err, bpf.ErrNotTaken):
 			refused = append(refused, notTaken{f.Number, err.Error()})
@@ -78,18 +76,6 @@ func feed(r *bpf.Replay, frames []capture.Frame, sides *capture.Sides) ([]notTak
 		}
 	}
 	return refused, nil
-}
-
-// key returns the flow of a frame, or the zero key.
-func key(f capture.Frame, rx bool) flow.Key {
-	proto, source, destination, ok := f.Ends()
-	switch {
-	case !ok:
-		return flow.Key{}
-	case rx:
-		return flow.NewKey(proto, destination, source)
-	}
-	return flow.NewKey(proto, source, destination)
 }
 
 // parsePrefix reads a net, or an address, which is a net of one.

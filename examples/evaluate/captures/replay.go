@@ -7,16 +7,13 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/bpf/capture"
-	"fivetuple/correlator/flow"
 	"fivetuple/correlator/watch"
 	"fivetuple/examples/evaluate/fixed"
+	"fivetuple/examples/evaluate/outcome"
 )
 
 // aftermath is how many looks there are after a capture's end.
 const aftermath = 4
-
-// epoch is what a replay adds to all times (bpf/replay.go): only differences are shown.
-const epoch = uint64(time.Second)
 
 // longestSilence, in looks: a capture may have a day without a packet in it, in which nothing changes.
 const longestSilence = 120
@@ -95,12 +92,12 @@ func (p *player) take(frame capture.Frame, rx bool) error {
 		}
 	}
 	p.last = max(p.last, at)
-	p.meter.TakeFrame(frame, rx)
-	k := key(frame, rx)
+	packet := bpf.PacketOf(frame, rx)
+	p.meter.TakePacket(&packet)
 	if rx {
-		p.sources[k.Remote] = true
+		p.sources[packet.Key.Remote] = true
 	}
-	err := p.replay.Packet(bpf.Packet{Data: frame.Data, Length: frame.Length, RX: rx, Time: frame.Time, Key: k})
+	err := p.replay.Packet(packet)
 	if errors.Is(err, bpf.ErrNotTaken) {
 		return nil // a real interface would; make conformance names those
 	}
@@ -109,29 +106,14 @@ func (p *player) take(frame capture.Frame, rx bool) error {
 
 // look is one of the watcher's.
 func (p *player) look() error {
-	report, err := p.watcher.Tick(p.next+epoch, p.tables)
+	report, err := p.watcher.Tick(bpf.ReplayTime(time.Unix(0, int64(p.next))), p.tables)
 	if err != nil {
 		return err
 	}
 	for _, e := range report.Began {
-		on := "address"
-		if e.Key.Kind == flow.VerdictListener {
-			on = "listener"
-		}
+		on := outcome.On(e.Key)
 		p.events = append(p.events, event{p.next, on, e.Verdict.Signals.String()})
 	}
 	p.next += uint64(time.Second)
 	return nil
-}
-
-// key returns the flow of a frame, or the zero key.
-func key(f capture.Frame, rx bool) flow.Key {
-	proto, source, destination, ok := f.Ends()
-	switch {
-	case !ok:
-		return flow.Key{}
-	case rx:
-		return flow.NewKey(proto, destination, source)
-	}
-	return flow.NewKey(proto, source, destination)
 }

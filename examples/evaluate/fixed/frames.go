@@ -6,7 +6,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 
-	"fivetuple/bpf/capture"
+	"fivetuple/bpf"
 	"fivetuple/correlator/flow"
 )
 
@@ -66,24 +66,19 @@ func (f *Frames) Take(s *Segment) {
 	}
 }
 
-// TakeFrame takes a frame of a capture file.
-func (f *Frames) TakeFrame(c capture.Frame, rx bool) {
-	proto, source, destination, ok := c.Ends()
-	if !ok || proto != flow.TCP {
+// TakePacket takes a packet of a capture file.
+func (f *Frames) TakePacket(p *bpf.Packet) {
+	if p.Key.Proto != flow.TCP {
 		return
 	}
-	local, remote := source, destination
-	if rx {
-		local, remote = destination, source
-	}
-	packet := gopacket.NewPacket(c.Data, layers.LinkTypeEthernet, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
+	packet := gopacket.NewPacket(p.Data, layers.LinkTypeEthernet, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
 	tcp, ok := packet.TransportLayer().(*layers.TCP)
 	if !ok {
 		return
 	}
 	f.Take(&Segment{
-		At: uint64(c.Time.UnixNano()), Key: flow.NewKey(flow.TCP, local, remote), RX: rx,
+		At: uint64(p.Time.UnixNano()), Key: p.Key, RX: p.RX,
 		SYN: tcp.SYN, ACK: tcp.ACK, RST: tcp.RST, FIN: tcp.FIN,
-		Payload: tcp.Payload, Length: len(tcp.Payload) + c.Length - len(c.Data),
+		Payload: tcp.Payload, Length: len(tcp.Payload) + p.Length - len(p.Data),
 	})
 }
