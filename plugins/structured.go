@@ -50,10 +50,7 @@ func (s *structured) scoreOf(key string, score float64) {
 // signals writes a parameter with the names of signals, separated by spaces, or none.
 func (s *structured) signals(set signal.Set) {
 	before := byte('"')
-	for each := range signal.Signals {
-		if !set.Has(each) {
-			continue
-		}
+	for each := range set.Each {
 		if before == '"' {
 			s.key("signals")
 			s.buf = append(s.buf, '=')

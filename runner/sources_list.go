@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/correlator/flow"
+	"fivetuple/correlator/watch"
 )
 
 // sourceLine is a verdict as `sources --json` prints it.
@@ -61,7 +61,7 @@ func readVerdicts(pins string) ([]sourceLine, error) {
 		if v.Expires <= now {
 			return nil
 		}
-		said := verdictOf(v)
+		said := watch.Said(v)
 		lines = append(lines, sourceLine{
 			Kind: kindOf(k), Address: addressOf(k), Score: said.Score, Signals: said.Signals.String(), Origin: originOf(v.Origin),
 			Since: at(v.Since), Expires: at(v.Expires), Pardon: v.Score == 0,
@@ -105,6 +105,3 @@ func printSources(w io.Writer, lines []sourceLine) error {
 	}
 	return out.Flush()
 }
-
-// thousandth rounds a score as the table has it.
-func thousandth(score float64) float64 { return math.Round(score*1000) / 1000 }

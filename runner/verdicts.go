@@ -10,6 +10,7 @@ import (
 	"fivetuple/bpf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/flow"
+	"fivetuple/correlator/watch"
 )
 
 // followEvery is how late a verdict on a source is known to the runner.
@@ -47,7 +48,7 @@ func readSources(pins string, now uint64) (map[[16]byte]correlator.SourceVerdict
 	list := make(map[[16]byte]correlator.SourceVerdict)
 	err = table.Each(func(k flow.VerdictKey, v *flow.Verdict) error {
 		if k.Kind == flow.VerdictSource && v.Score > 0 && v.Expires > now {
-			list[k.Address] = correlator.SourceVerdict{Verdict: verdictOf(v), Until: v.Expires}
+			list[k.Address] = correlator.SourceVerdict{Verdict: watch.Said(v), Until: v.Expires}
 		}
 		return nil
 	})

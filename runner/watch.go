@@ -5,8 +5,8 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/correlator/flow"
-	"fivetuple/correlator/signal"
 	"fivetuple/correlator/watch"
+	"fivetuple/runner/calls"
 )
 
 // watcher is the agent's: it reads the agent's tables, and writes what it finds into the one of verdicts.
@@ -85,7 +85,7 @@ func (w *watcher) tell(err error) {
 }
 
 func (w *watcher) event(e *watch.Event) *zerolog.Event {
-	return w.log.Info().Str("kind", kindOf(e.Key)).Str("address", addressOf(e.Key)).Float64("score", thousandth(e.Verdict.Score)).
+	return w.log.Info().Str("kind", kindOf(e.Key)).Str("address", addressOf(e.Key)).Float64("score", calls.Score(e.Verdict.Score)).
 		Str("signals", e.Verdict.Signals.String())
 }
 
@@ -98,9 +98,4 @@ func kindOf(k flow.VerdictKey) string {
 		return "host"
 	}
 	return "listener"
-}
-
-// verdictOf returns what a verdict of the table says.
-func verdictOf(v *flow.Verdict) signal.Verdict {
-	return signal.Verdict{Score: float64(v.Score) / 1000, Signals: signal.Set(v.Signals) & signal.All}
 }

@@ -84,13 +84,19 @@ func Of(signals ...Signal) (set Set) {
 // Has says whether a signal is in the set.
 func (set Set) Has(s Signal) bool { return set>>s&1 != 0 }
 
+// Each yields the signals that are in the set, in their order: an iter.Seq.
+func (set Set) Each(yield func(Signal) bool) {
+	for s := range Signals {
+		if set.Has(s) && !yield(s) {
+			return
+		}
+	}
+}
+
 // String returns the names, separated by spaces.
 func (set Set) String() string {
 	var text strings.Builder
-	for s := range Signals {
-		if !set.Has(s) {
-			continue
-		}
+	for s := range set.Each {
 		if text.Len() > 0 {
 			text.WriteByte(' ')
 		}

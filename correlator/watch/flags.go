@@ -69,4 +69,9 @@ func (f *flag) outdated(v flow.Verdict, keep uint64) bool {
 	return v.Signals != f.written.Signals || max(apart, -apart) >= scoreStep || v.Expires >= f.written.Expires+keep/4
 }
 
+// Said returns what a verdict of the table says.
+func Said(v *flow.Verdict) signal.Verdict {
+	return signal.Verdict{Score: float64(v.Score) / 1000, Signals: signal.Set(v.Signals) & signal.All}
+}
+
 func thousandths(score float64) uint16 { return uint16(math.Round(min(max(score, 0), 1) * 1000)) }

@@ -100,7 +100,7 @@ func (w *Watcher) expire() {
 			}
 			continue
 		}
-		last := signal.Verdict{Score: float64(f.written.Score) / 1000, Signals: signal.Set(f.written.Signals)}
+		last := Said(&f.written)
 		w.report.Ended = append(w.report.Ended, Event{key, last})
 		if !held {
 			w.report.Changes = append(w.report.Changes, Change{Key: key, Delete: true})

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"hash/maphash"
 	"time"
 
 	"fivetuple/correlator/flow"
@@ -15,7 +16,7 @@ const youth = 10 * time.Second
 
 // paces remembers exchange numbers, to tell how many a second a connection carries.
 type paces struct {
-	seed  uint64
+	seed  maphash.Seed
 	slots []pace
 }
 
@@ -27,11 +28,11 @@ type pace struct {
 
 const paceShift = 20
 
-func newPaces(seed uint64) paces { return paces{seed, make([]pace, paceSlots)} }
+func newPaces() paces { return paces{maphash.MakeSeed(), make([]pace, paceSlots)} }
 
 // rate returns a connection's exchanges a second since it was seen last, or since its begin if that was lately.
 func (p *paces) rate(r *flow.Record, now uint64) float64 {
-	hash := scatter(r.Conn.ID ^ p.seed ^ uint64(r.Conn.Tag)<<32)
+	hash := maphash.Comparable(p.seed, [2]uint64{r.Conn.ID, uint64(r.Conn.Tag)})
 	slot := &p.slots[hash&(paceSlots-1)]
 	before := *slot
 	*slot = pace{uint32(hash >> 32), r.Exchange, uint32(now >> paceShift)}

@@ -9,7 +9,6 @@ package watch
 
 import (
 	"errors"
-	"math/rand/v2"
 
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
@@ -73,10 +72,10 @@ func New(o Options) (*Watcher, error) {
 	return &Watcher{
 		options:   o,
 		sources:   newSources(maxSources, trusted),
-		waiting:   newCrowd(rand.Uint64()),
-		active:    newCrowd(rand.Uint64()),
+		waiting:   newCrowd(),
+		active:    newCrowd(),
 		listeners: listeners{all: make(map[flow.VerdictKey]*listener)},
-		paces:     newPaces(rand.Uint64()),
+		paces:     newPaces(),
 		flags:     newFlags(o.Keep),
 		held:      make(map[flow.VerdictKey]bool),
 	}, nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -142,23 +143,19 @@ func routes() []byte {
 
 // guardRoutes returns those that refuse calls: in word, in deed, and not the client's.
 func guardRoutes(upstream string) string {
-	return fmt.Sprintf(`  - id: observed
-    uri: /observed/*
+	var text strings.Builder
+	for _, r := range []struct{ id, guard string }{
+		{"observed", `{}`},
+		{"enforced", `{"mode":"enforce","retry_after":"7s"}`},
+		{"exempt", fmt.Sprintf(`{"mode":"enforce","exempt":["%s/32","%s/128"]}`, lab.ClientIPv4, lab.ClientIPv6)},
+	} {
+		fmt.Fprintf(&text, `  - id: %[1]s
+    uri: /%[1]s/*
     plugins:
       ext-plugin-pre-req:
-        conf: [{name: packet-guard, value: '{}'}, {name: packet-insight, value: '{}'}]
-    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-  - id: enforced
-    uri: /enforced/*
-    plugins:
-      ext-plugin-pre-req:
-        conf: [{name: packet-guard, value: '{"mode":"enforce","retry_after":"7s"}'}, {name: packet-insight, value: '{}'}]
-    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-  - id: exempt
-    uri: /exempt/*
-    plugins:
-      ext-plugin-pre-req:
-        conf: [{name: packet-guard, value: '{"mode":"enforce","exempt":["%[2]s/32","%[3]s/128"]}'}, {name: packet-insight, value: '{}'}]
-    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-`, upstream, lab.ClientIPv4, lab.ClientIPv6)
+        conf: [{name: packet-guard, value: '%[2]s'}, {name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[3]s": 1}}
+`, r.id, r.guard, upstream)
+	}
+	return text.String()
 }

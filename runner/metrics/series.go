@@ -31,10 +31,7 @@ type series struct {
 // count counts a flagged call, and what it was flagged for.
 func (s *series) count(signals signal.Set) {
 	s.flagged.Inc()
-	for each := range signal.Signals {
-		if !signals.Has(each) {
-			continue
-		}
+	for each := range signals.Each {
 		if s.flags[each] == nil {
 			s.flags[each] = s.flag(each)
 		}

@@ -2,7 +2,6 @@ package captures
 
 import (
 	"fmt"
-	"slices"
 
 	"fivetuple/correlator/watch"
 	"fivetuple/examples/evaluate/outcome"
@@ -32,9 +31,7 @@ func (c *Capture) attack(f *found) outcome.Attack {
 		if i == 0 {
 			a.Seconds = float64(e.at-f.first) / 1e9
 		}
-		if name := e.on + ": " + e.signals; !slices.Contains(a.Signals, name) {
-			a.Signals = append(a.Signals, name)
-		}
+		a.Saw(e.on, e.signals)
 	}
 	return a
 }

@@ -132,9 +132,7 @@ func (a *Attack) evaluate(s *scene, packets []lab.Packet, honest *player, t *tal
 		return result, err
 	}
 	for _, f := range found {
-		if name := f.On + ": " + f.Signals; !slices.Contains(result.Signals, name) {
-			result.Signals = append(result.Signals, name)
-		}
+		result.Saw(f.On, f.Signals)
 	}
 	if len(found) > 0 {
 		result.Found, result.Seconds = true, float64(int64(found[0].At-first))/1e9

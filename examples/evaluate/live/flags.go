@@ -9,11 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fivetuple/bpf"
 	"fivetuple/correlator/flow"
-	"fivetuple/correlator/signal"
+	"fivetuple/correlator/watch"
+	"fivetuple/examples/evaluate/outcome"
 	"fivetuple/examples/stack"
 )
 
@@ -32,6 +31,7 @@ type flagged struct {
 // that are flagged in the log.
 type flags struct {
 	verdicts *bpf.Verdicts
+	clock    bpf.Clock // of the kernel's records
 	log      *os.File
 	lines    *bufio.Reader
 	rest     []byte // of a line that is not whole yet
@@ -45,11 +45,15 @@ type flags struct {
 }
 
 func openFlags(st *stack.Stack) (*flags, error) {
+	clock, err := bpf.NewClock()
+	if err != nil {
+		return nil, err
+	}
 	verdicts, err := bpf.OpenVerdicts(st.Pins(), false)
 	if err != nil {
 		return nil, err
 	}
-	f := &flags{verdicts: verdicts, end: make(chan struct{}), seen: map[flow.VerdictKey]bool{}}
+	f := &flags{verdicts: verdicts, clock: clock, end: make(chan struct{}), seen: map[flow.VerdictKey]bool{}}
 	f.done.Go(func() { f.run(st.CallsFile()) })
 	return f, nil
 }
@@ -87,17 +91,14 @@ func (f *flags) drain(path string) {
 }
 
 func (f *flags) lookVerdicts() {
-	now := monotonic()
+	now := f.clock.Now()
 	err := f.verdicts.Each(func(key flow.VerdictKey, v *flow.Verdict) error {
 		if f.seen[key] {
 			return nil
 		}
 		f.seen[key] = true
-		on := "address"
-		if key.Kind == flow.VerdictListener {
-			on = "listener"
-		}
-		f.all = append(f.all, flagged{now, on, netip.AddrFrom16(key.Address).Unmap(), signal.Set(v.Signals).String()})
+		on := outcome.On(key)
+		f.all = append(f.all, flagged{now, on, netip.AddrFrom16(key.Address).Unmap(), watch.Said(v).Signals.String()})
 		return nil
 	})
 	if err != nil && f.err == nil {
@@ -132,7 +133,7 @@ func (f *flags) lookLog(path string) {
 		}
 		f.rest = f.rest[:0]
 		if l.Flagged {
-			f.all = append(f.all, flagged{monotonic(), "call", l.Client.Unmap(), l.Signals})
+			f.all = append(f.all, flagged{f.clock.Now(), "call", l.Client.Unmap(), l.Signals})
 		}
 	}
 }
@@ -147,11 +148,4 @@ func (f *flags) list(want func(flagged) bool) (all []flagged, err error) {
 		}
 	}
 	return all, f.err
-}
-
-// monotonic returns CLOCK_MONOTONIC, the clock of the kernel's records.
-func monotonic() uint64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // cannot fail
-	return uint64(t.Nano())
 }

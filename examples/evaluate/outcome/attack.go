@@ -1,6 +1,12 @@
 // Package outcome is what an evaluation finds: attacks that were or were not found, and false alarms.
 package outcome
 
+import (
+	"slices"
+
+	"fivetuple/correlator/flow"
+)
+
 // Attack is one attack, and what was found of it.
 type Attack struct {
 	Name     string   `json:"name"`
@@ -20,6 +26,21 @@ type Attack struct {
 	Fixed []Fixed `json:"fixed_limits"` // what fixed limits say of the same packets
 	// Honest is what a client beside it got.
 	Honest *Honest `json:"honest,omitempty"`
+}
+
+// Saw notes what a flag was on, and for which signals.
+func (a *Attack) Saw(on, signals string) {
+	if name := on + ": " + signals; !slices.Contains(a.Signals, name) {
+		a.Signals = append(a.Signals, name)
+	}
+}
+
+// On names what a verdict is on, beside calls.
+func On(key flow.VerdictKey) string {
+	if key.Kind == flow.VerdictListener {
+		return "listener"
+	}
+	return "address"
 }
 
 // ShortTime is in seconds: a look a second says little about how soon a shorter attack is found.

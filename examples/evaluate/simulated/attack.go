@@ -97,11 +97,7 @@ func (o *observer) ended(r *correlator.CallRecord) {
 }
 
 func (o *observer) began(key flow.VerdictKey, v signal.Verdict) {
-	if key.Kind == flow.VerdictListener {
-		o.note("listener", [16]byte{}, v)
-		return
-	}
-	o.note("address", key.Address, v)
+	o.note(outcome.On(key), key.Address, v)
 }
 
 func (o *observer) note(on string, address [16]byte, v signal.Verdict) {
@@ -112,7 +108,5 @@ func (o *observer) note(on string, address [16]byte, v signal.Verdict) {
 	if o.first == 0 {
 		o.first = o.w.now
 	}
-	if name := on + ": " + v.Signals.String(); !slices.Contains(o.result.Signals, name) {
-		o.result.Signals = append(o.result.Signals, name)
-	}
+	o.result.Saw(on, v.Signals.String())
 }

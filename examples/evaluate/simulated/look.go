@@ -9,6 +9,7 @@ import (
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
 	"fivetuple/correlator/watch"
+	"fivetuple/examples/evaluate/outcome"
 )
 
 // look is what agent and runner do once a second.
@@ -32,9 +33,7 @@ func (w *world) hand() {
 	list := make(map[[16]byte]correlator.SourceVerdict, len(w.kernel.verdicts))
 	for key, v := range w.kernel.verdicts {
 		if key.Kind == flow.VerdictSource {
-			list[key.Address] = correlator.SourceVerdict{
-				Verdict: signal.Verdict{Score: float64(v.Score) / 1000, Signals: signal.Set(v.Signals)}, Until: v.Expires,
-			}
+			list[key.Address] = correlator.SourceVerdict{Verdict: watch.Said(&v), Until: v.Expires}
 		}
 	}
 	w.verdicts.Replace(list)
@@ -46,10 +45,7 @@ const coldTime = time.Minute
 // note counts the verdicts that have begun.
 func (w *world) note(report watch.Report) {
 	for _, e := range report.Began {
-		kind := "address"
-		if e.Key.Kind == flow.VerdictListener {
-			kind = "listener"
-		}
+		kind := outcome.On(e.Key)
 		w.result.Flag(kind+": "+e.Verdict.Signals.String(), w.now-w.start < uint64(coldTime))
 		if w.began != nil {
 			w.began(e.Key, e.Verdict)
