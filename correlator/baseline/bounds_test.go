@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"fivetuple/correlator/sketch"
 )
 
 // keyBytes is what one key takes in memory at most, with Windows 12: 70 KB for the open window (two samples of 512 calls, the
@@ -64,11 +66,11 @@ func TestMemoryIsBounded(t *testing.T) {
 
 // TestAHostileFileTakesNoMoreMemory than its keys may: neither while it is read, however many windows a line has, nor after.
 func TestAHostileFileTakesNoMoreMemory(t *testing.T) {
-	wide := newSketch()
-	for v := 1.0; v < maxValue; v *= 1.045 {
-		wide.add(v, 1)
+	wide := sketch.New()
+	for v := 1.0; v < sketch.MaxValue; v *= 1.045 {
+		wide.Add(v, 1)
 	}
-	p, _ := json.Marshal([]byte(wide.pack())) //nolint:errchkjson // bytes
+	p, _ := json.Marshal([]byte(wide.Pack())) //nolint:errchkjson // bytes
 	window := fmt.Sprintf(`{"from":1,"to":2,"weight":1e3,"sources":1,"sketches":[%[1]s,%[1]s,%[1]s,%[1]s,%[1]s],"rate":%[1]s}`, p)
 	const empty = `,{"from":1,"to":2,"weight":1e3,"sources":1,"sketches":["","","","",""],"rate":""}`
 	var text bytes.Buffer

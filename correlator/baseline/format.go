@@ -1,6 +1,10 @@
 package baseline
 
-import "errors"
+import (
+	"errors"
+
+	"fivetuple/correlator/sketch"
+)
 
 // The file is text, a JSON value a line: the header, the keys (the one called last first), and the trailer. A version is
 // what lines and packed sketches mean, with the sketches' accuracy and bins; what changes any of them makes a new one, and
@@ -14,7 +18,7 @@ const (
 	maxLine = 4 << 20
 	// maxQuantity and maxRate are the longest packed sketches that are read, in bytes: two varints of at most three bytes for
 	// each bin, and a value of a sample fills one bin.
-	maxQuantity, maxRate = 16 + 6*sampleCalls, 16 + 6*maxBins
+	maxQuantity, maxRate = 16 + 6*sampleCalls, 16 + 6*sketch.MaxBins
 )
 
 var (

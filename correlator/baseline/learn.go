@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+
+	"fivetuple/correlator/sketch"
 )
 
 // entry is a key's baseline: what is usual, the window that learns, and the windows that were closed.
@@ -57,7 +59,7 @@ func (e *entry) learn(now, source uint64, o *Observation) {
 		if !(v >= 0) || Quantity(q) == RTT && v == 0 {
 			v = math.NaN()
 		}
-		values[q] = float32(min(v, maxValue)) // NaN stays
+		values[q] = float32(min(v, sketch.MaxValue)) // NaN stays
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

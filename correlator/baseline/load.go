@@ -9,13 +9,15 @@ import (
 	"math"
 
 	"github.com/cespare/xxhash/v2"
+
+	"fivetuple/correlator/sketch"
 )
 
 // Load takes what Save has written, before the first call; the wall clock has to be set. It takes all or nothing, except that
 // of more keys or windows than the settings allow the last called and the latest stay. On ErrDamaged or ErrNewer nothing has
 // changed. Whatever is read, no more memory is taken than Options.Keys keys can have.
 func (b *Baselines) Load(in io.Reader) error {
-	l := loader{b: b, scratch: newSketch(), keys: map[Key]*entry{}}
+	l := loader{b: b, scratch: sketch.New(), keys: map[Key]*entry{}}
 	l.sum.Reset()
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
@@ -38,7 +40,7 @@ func (b *Baselines) Load(in io.Reader) error {
 // loader is a file that is being read.
 type loader struct {
 	b       *Baselines
-	scratch sketch
+	scratch sketch.Sketch
 	line    int
 	count   int // keys
 	sum     xxhash.Digest
@@ -151,7 +153,7 @@ func (l *loader) window(f *fileWindow) (*window, error) {
 	}
 	for _, p := range append(w.Sketches[:], w.Rate) {
 		l.scratch.Clear()
-		if err := l.scratch.merge(p); err != nil {
+		if err := l.scratch.Merge(p); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 	}
@@ -164,7 +166,7 @@ const maxWeight = 1e15
 // isSound says whether it can have been learned.
 func (u *Usual) isSound() bool {
 	for _, r := range append(u.Quantities[:], u.Rate) {
-		if !(r.P50 >= 0 && r.P50 <= r.P99 && r.P99 <= 2*maxValue) || math.IsNaN(r.P99) {
+		if !(r.P50 >= 0 && r.P50 <= r.P99 && r.P99 <= 2*sketch.MaxValue) || math.IsNaN(r.P99) {
 			return false
 		}
 	}

@@ -3,6 +3,8 @@ package baseline
 import (
 	"slices"
 	"time"
+
+	"fivetuple/correlator/sketch"
 )
 
 // closeAtOnce is how many windows one rotation closes, at some 0.3 ms each: windows of all keys end at the same time. It is
@@ -120,7 +122,7 @@ func (b *Baselines) closeWindow(e *entry, now uint64, w *open, joint *weights, s
 }
 
 // pack makes a closed window.
-func (b *Baselines) pack(w *open, now uint64, s *sample, weights *weights, perSecond sketch) *window {
+func (b *Baselines) pack(w *open, now uint64, s *sample, weights *weights, perSecond sketch.Sketch) *window {
 	c := b.close.window(s, weights)
 	c.From, c.To = b.wall(w.begun), b.wall(now)
 	c.Sources, c.Sole = w.sources.number(), w.sole()

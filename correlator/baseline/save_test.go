@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"fivetuple/correlator/sketch"
 )
 
 // learned returns a world that has learned of three keys and more, of which one shares.
@@ -173,7 +175,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, asKey bool) {
 		b := New(testOptions())
 		if asKey { // past the sum
-			l := loader{b: b, scratch: newSketch(), keys: map[Key]*entry{}, line: 2}
+			l := loader{b: b, scratch: sketch.New(), keys: map[Key]*entry{}, line: 2}
 			if err := l.key(bytes.TrimSuffix(text, []byte("\n"))); err != nil {
 				return
 			}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"fivetuple/correlator/sketch"
 )
 
 func TestWeights(t *testing.T) {
@@ -78,15 +80,15 @@ func TestCutTails(t *testing.T) {
 		o := Default()
 		w := o.weigh(&s.counts)
 		values := s.weighAll(Size, &w)
-		before, after := newSketch(), newSketch()
+		before, after := sketch.New(), sketch.New()
 		for _, v := range values {
-			before.add(v.value, v.weight)
+			before.Add(v.value, v.weight)
 		}
 		cutTails(values)
 		for _, v := range values {
-			after.add(v.value, v.weight)
+			after.Add(v.value, v.weight)
 		}
-		b, a := before.quantiles(1), after.quantiles(1)
+		b, a := quantiles(before, 1), quantiles(after, 1)
 		if hostile && (b.P99 < 900 || a.P99 > 9) {
 			t.Errorf("a hostile slot: %v, before %v", a, b)
 		}

@@ -1,23 +1,25 @@
 package baseline
 
+import "fivetuple/correlator/sketch"
+
 // window is what is left of a window that was closed: this gateway's own calls, and nobody else's. It never changes.
 type window struct {
 	From, To int64   // wall clock, nanoseconds since 1970
 	Weight   float64 // of its calls
 	Sources  int     // how many there were, about
 	Sole     uint64  // hash of the source, if there was one only
-	Sketches [Quantities]packed
-	Rate     packed // calls per second
+	Sketches [Quantities]sketch.Packed
+	Rate     sketch.Packed // calls per second
 }
 
 // closer closes windows. Its sketches are used again and again.
 type closer struct {
 	o      Options
-	sketch sketch
-	scaled sketch
+	sketch sketch.Sketch
+	scaled sketch.Sketch
 }
 
-func newCloser(o Options) closer { return closer{o: o, sketch: newSketch(), scaled: newSketch()} }
+func newCloser(o Options) closer { return closer{o: o, sketch: sketch.New(), scaled: sketch.New()} }
 
 // window packs a sample as it was weighed.
 func (c *closer) window(s *sample, w *weights) *window {
@@ -29,29 +31,29 @@ func (c *closer) window(s *sample, w *weights) *window {
 		}
 		c.sketch.Clear()
 		for _, v := range values {
-			c.sketch.add(v.value, v.weight)
+			c.sketch.Add(v.value, v.weight)
 		}
-		closed.Sketches[q] = c.sketch.pack()
+		closed.Sketches[q] = c.sketch.Pack()
 	}
 	return closed
 }
 
 // rate packs calls per second. Where many sources call, the busiest counts with no more calls than its share of all: the
 // rest of it is taken out of every second alike.
-func (c *closer) rate(perSecond sketch, counts *[slots]uint64, w *weights) packed {
+func (c *closer) rate(perSecond sketch.Sketch, counts *[slots]uint64, w *weights) sketch.Packed {
 	var total, most float64
 	for _, n := range counts {
 		total += float64(n)
 		most = max(most, float64(n))
 	}
 	if !w.isMany || total == 0 {
-		return perSecond.pack()
+		return perSecond.Pack()
 	}
 	factor := min(1, (total-most)/(1-c.o.SourceShare)/total)
 	c.scaled.Clear()
 	perSecond.ForEach(func(value, weight float64) bool {
-		c.scaled.add(value*factor, weight)
+		c.scaled.Add(value*factor, weight)
 		return false
 	})
-	return c.scaled.pack()
+	return c.scaled.Pack()
 }
