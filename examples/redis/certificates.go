@@ -1,0 +1,159 @@
+//go:build linux
+
+package redistest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Certificates are an authority, and what it has signed for servers and for clients, as PEM files.
+type Certificates struct {
+	// CA, ServerCert, ServerKey, ClientCert and ClientKey are paths.
+	CA, ServerCert, ServerKey, ClientCert, ClientKey string
+	// ServerName is the name that the server's certificate has, besides 127.0.0.1 and what was given.
+	ServerName string
+	// Mutual demands a certificate of clients; set it before the server starts.
+	Mutual bool
+
+	t      testing.TB
+	hosts  []net.IP
+	key    *ecdsa.PrivateKey
+	signer *x509.Certificate
+}
+
+// NewCertificates makes an authority and certificates that are valid now. Servers may listen on loopback and on hosts.
+func NewCertificates(t testing.TB, hosts ...string) *Certificates {
+	t.Helper()
+	dir := t.TempDir()
+	c := &Certificates{
+		t: t, ServerName: "redis.test", CA: filepath.Join(dir, "ca.pem"),
+		ServerCert: filepath.Join(dir, "server.pem"), ServerKey: filepath.Join(dir, "server.key"),
+		ClientCert: filepath.Join(dir, "client.pem"), ClientKey: filepath.Join(dir, "client.key"),
+		hosts: []net.IP{net.IPv4(127, 0, 0, 1)}, key: newKey(t),
+	}
+	for _, h := range hosts {
+		c.hosts = append(c.hosts, net.ParseIP(h))
+	}
+	c.signer = c.template("authority", time.Hour)
+	c.signer.IsCA, c.signer.BasicConstraintsValid, c.signer.KeyUsage = true, true, x509.KeyUsageCertSign
+	c.sign(c.signer, c.key, c.CA, "")
+	c.Renew(time.Hour)
+	client := c.template("client", time.Hour)
+	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	c.sign(client, newKey(t), c.ClientCert, c.ClientKey)
+	return c
+}
+
+// Renew signs a certificate for servers that ends so long from now, or has ended if that is below 0. A server that runs takes it
+// at ReloadTLS.
+func (c *Certificates) Renew(ends time.Duration) {
+	c.t.Helper()
+	server := c.template("server", ends)
+	server.DNSNames, server.IPAddresses = []string{c.ServerName}, c.hosts
+	// Servers are each other's clients: replicas, nodes of a Cluster.
+	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	c.sign(server, newKey(c.t), c.ServerCert, c.ServerKey)
+}
+
+// ReloadTLS has the server read its certificate again, for connections to come.
+func (s *Server) ReloadTLS() {
+	s.t.Helper()
+	s.Set("tls-cert-file", s.options.TLS.ServerCert)
+}
+
+// Client returns what a client of these servers needs.
+func (c *Certificates) Client() *tls.Config {
+	c.t.Helper()
+	roots := x509.NewCertPool()
+	roots.AddCert(c.signer)
+	own, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return &tls.Config{
+		RootCAs: roots, Certificates: []tls.Certificate{own}, ServerName: c.ServerName, MinVersion: tls.VersionTLS12,
+		// An expired certificate must not keep the rig from its server.
+		Time: func() time.Time { return c.signer.NotBefore.Add(time.Minute) },
+	}
+}
+
+func (c *Certificates) over(conn net.Conn) net.Conn { return tls.Client(conn, c.Client()) }
+
+// config are the lines of redis.conf.
+func (c *Certificates) config(port int) []string {
+	clients := "optional"
+	if c.Mutual {
+		clients = "yes"
+	}
+	return []string{
+		"port 0", fmt.Sprintf("tls-port %d", port), "tls-ca-cert-file " + c.CA, "tls-cert-file " + c.ServerCert,
+		"tls-key-file " + c.ServerKey, "tls-auth-clients " + clients, "tls-replication yes", "tls-cluster yes",
+	}
+}
+
+// template is valid from a day ago on, which leaves room for one that has ended. Names differ: OpenSSL takes a certificate whose
+// subject is its issuer for one that has signed itself.
+func (c *Certificates) template(name string, ends time.Duration) *x509.Certificate {
+	c.t.Helper()
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	now := time.Now()
+	return &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(ends), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+}
+
+// sign writes a certificate, and its key unless that path is empty.
+func (c *Certificates) sign(template *x509.Certificate, key *ecdsa.PrivateKey, certPath, keyPath string) {
+	c.t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, c.signer, &key.PublicKey, c.key)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if template == c.signer {
+		if c.signer, err = x509.ParseCertificate(der); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	c.writePEM(certPath, "CERTIFICATE", der)
+	if keyPath == "" {
+		return
+	}
+	text, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.writePEM(keyPath, "PRIVATE KEY", text)
+}
+
+func (c *Certificates) writePEM(path, kind string, der []byte) {
+	c.t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}

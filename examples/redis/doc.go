@@ -1,0 +1,11 @@
+// Package redistest starts real Redis servers for tests, and breaks them: one server, a primary with a replica under three
+// Sentinels, a Cluster of three nodes. Nothing is written outside the test's folder, no port is fixed, and every process ends
+// with the test, also where the test is killed.
+//
+// # Reading the source
+//
+//   - start.go: one server and how it is set up; process.go: the process; port.go: where it listens.
+//   - faults.go: killed, stopped, restarted empty, full, disconnected.
+//   - users.go: the ACL file; certificates.go: TLS.
+//   - sentinel.go, cluster.go, reshard.go: more than one server.
+package redistest
