@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	redistest "fivetuple/examples/redis"
+
+	"fivetuple/correlator/fleet"
+)
+
+// connect returns a client as a gateway has one; change may change how.
+func connect(t *testing.T, m *Meter, change func(*redis.UniversalOptions)) redis.UniversalClient {
+	t.Helper()
+	o := &redis.UniversalOptions{
+		DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	change(o)
+	c := redis.NewUniversalClient(o)
+	m.Attach(c)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func single(s *redistest.Server) func(*redis.UniversalOptions) {
+	return func(o *redis.UniversalOptions) { o.Addrs = []string{s.Address()} }
+}
+
+// running runs something until the test ends, and waits for it.
+func running(t *testing.T, run func(context.Context)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+}
+
+// writing returns a Writer that runs.
+func writing(t *testing.T, change func(*redis.UniversalOptions)) (*Writer, *Meter) {
+	t.Helper()
+	m := new(Meter)
+	w := NewWriter(connect(t, m, change), m, MaxQueue)
+	running(t, w.Run)
+	return w, m
+}
+
+func flush(t *testing.T, w *Writer) {
+	t.Helper()
+	redistest.Await(t, "an empty queue", func() bool { return w.meter.Counts().Waiting == 0 })
+}
+
+func keysOf(name string) fleet.Keys { return fleet.NewKeys(name, false) }
+
+// everywhere asks each server for all keys and fails if one of them could live for ever, or longer than a day.
+func ttls(t *testing.T, servers ...*redistest.Server) (keys []string) {
+	t.Helper()
+	for _, s := range servers {
+		some, err := s.Admin().Keys(t.Context(), "*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range some {
+			left, err := s.Admin().PTTL(t.Context(), key).Result()
+			if err != nil || left == -1 || left > MaxTTL {
+				t.Errorf("%s lives for %v, %v", key, left, err)
+			}
+		}
+		keys = append(keys, some...)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func closed(c io.Closer) { _ = c.Close() }
