@@ -39,6 +39,7 @@ type fleetWindow struct {
 	window
 	period int64
 	from   []contribution
+	isCut  bool // its gateways' tails were compared with enough others
 }
 
 // contribution is what a gateway weighs in a fleetWindow.
@@ -65,7 +66,7 @@ func (c *closer) together(period int64, own []*window, others []*heard) *fleetWi
 		weights = append(weights, h.Weight)
 	}
 	limit, isMany := gatewayLimit(weights, c.share, c.o.minWeight())
-	w := &fleetWindow{period: period}
+	w := &fleetWindow{period: period, isCut: len(own) > 0 && len(others) > 1 || len(others) > enoughVoices}
 	for _, h := range others {
 		h.counts = min(h.Weight, limit)
 		w.Weight += h.counts
@@ -73,12 +74,12 @@ func (c *closer) together(period int64, own []*window, others []*heard) *fleetWi
 	}
 	for q := range Quantities + 1 {
 		c.pool.clear()
-		mine := c.pool.part(reference)
+		mine := c.pool.part(reference, enoughVoices)
 		for _, o := range own {
 			mine.add(*o.at(q), 1)
 		}
 		for _, h := range others {
-			c.pool.part(cut).add(h.packed(q), h.factor(q, c.o.Window.Seconds()))
+			c.pool.part(cut, 1).add(h.packed(q), h.factor(q, c.o.Window.Seconds()))
 		}
 		c.pool.pour(c.sketch, q, isMany)
 		*w.at(q) = c.sketch.Pack()

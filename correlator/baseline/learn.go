@@ -33,7 +33,7 @@ type entry struct {
 type renewal struct {
 	renewed int64  // period, Options.Window since 1970
 	before  *Usual // what was usual when it began
-	ownRate bool   // whether this gateway's own calls are enough to know their rate
+	isOwn   bool   // whether this gateway's own calls are enough for a verdict
 }
 
 // learner is what a key has to do with other gateways.

@@ -15,6 +15,7 @@ type pool struct {
 // part is what one gateway brings, or several that were put together before.
 type part struct {
 	role
+	voices    int // how many gateways speak for it; this one speaks for two
 	bins      [sketch.MaxBins]float64
 	low, high int // no bin outside has a weight
 	total     float64
@@ -55,14 +56,18 @@ func (p *part) clear() {
 	p.low, p.high, p.total = 0, 0, 0
 }
 
+// A tail is cut where two gateways or this one say so: between two strangers, the lower one would decide.
+const enoughVoices = 2
+
 // part returns a new part, which is empty.
-func (p *pool) part(r role) *part {
+func (p *pool) part(r role, voices int) *part {
 	if p.used == len(p.parts) {
 		p.parts = append(p.parts, new(part))
 	}
 	p.used++
-	p.parts[p.used-1].role = r
-	return p.parts[p.used-1]
+	one := p.parts[p.used-1]
+	one.role, one.voices = r, voices
+	return one
 }
 
 // add adds a sketch, its weights times a factor.
@@ -85,12 +90,16 @@ func (p *part) addBin(bin int, weight float64) {
 }
 
 // pour puts all parts but references into a sketch.
-func (p *pool) pour(out sketch.Sketch, q Quantity, isMany bool) {
+func (p *pool) pour(out sketch.Sketch, q Quantity, isStrict bool) {
 	slack := p.slack
-	if isMany {
+	if isStrict {
 		slack = 0
 	}
+	voices := 0
 	for _, part := range p.parts[:p.used] {
+		if part.total > 0 {
+			voices += part.voices
+		}
 		for bin := part.low; bin <= part.high; bin++ {
 			if part.bins[bin] > 0 {
 				p.all.addBin(bin, part.bins[bin])
@@ -103,7 +112,7 @@ func (p *pool) pour(out sketch.Sketch, q Quantity, isMany bool) {
 			continue
 		}
 		limit := sketch.MaxBins - 1
-		if part.role == cut {
+		if part.role == cut && voices-part.voices >= enoughVoices {
 			limit = max(p.othersTail(part)+slack, p.floor[q])
 		}
 		for bin := part.low; bin <= part.high; bin++ {
@@ -114,13 +123,9 @@ func (p *pool) pour(out sketch.Sketch, q Quantity, isMany bool) {
 	}
 }
 
-// othersTail returns the bin of the 99th percentile of all other parts; the last one if there are none.
+// othersTail returns the bin of the 99th percentile of all other parts.
 func (p *pool) othersTail(one *part) int {
-	others := p.all.total - one.total
-	if others < 1e-9*p.all.total { // none, but for rounding
-		return sketch.MaxBins - 1
-	}
-	above := 0.0
+	above, others := 0.0, p.all.total-one.total
 	for bin := p.all.high; bin > 0; bin-- {
 		if above += p.all.bins[bin] - one.bins[bin]; above > tail*others {
 			return bin

@@ -13,7 +13,7 @@ func (b *Baselines) renew(e *entry, now uint64) {
 	}
 	if b.close.isEnough(weightOf(e.closed)) {
 		e.forget(b.o.period(b.wall(now)) - int64(b.o.Windows))
-		e.useOwnRate()
+		e.standAlone()
 	}
 	u := b.close.usual(e.closed, e.fleet)
 	u.Ready = u.Ready || e.usual.Load().Ready // what others say no more makes no new baseline, which would be free to move
@@ -28,12 +28,10 @@ func (e *entry) forget(period int64) {
 	}
 }
 
-// useOwnRate lets the rate move freely once, from that of other gateways to this one's own.
-func (e *entry) useOwnRate() {
-	if !e.ownRate {
-		e.ownRate = true
-		before := *e.before
-		before.Rate = Range{}
-		e.before = &before
+// standAlone lets what is usual move freely once, when this gateway's own calls are enough for a verdict: without the others' word there
+// would be none before, and a wrong one would be in the way for days.
+func (e *entry) standAlone() {
+	if !e.isOwn {
+		e.isOwn, e.before, e.steps = true, new(Usual), 0
 	}
 }

@@ -32,12 +32,12 @@ func (c *closer) isEnough(weight float64) bool { return math.Round(weight) >= fl
 func (c *closer) merge(q Quantity, own []*window, fleet []*fleetWindow, together *fleetWeights) {
 	if len(fleet) > 0 {
 		c.pool.clear()
-		mine := c.pool.part(whole)
+		mine := c.pool.part(whole, enoughVoices)
 		for _, w := range own {
 			mine.add(*w.at(q), 1)
 		}
 		together.addTo(&c.pool, q, fleet)
-		c.pool.pour(c.sketch, q, together.isMany)
+		c.pool.pour(c.sketch, q, together.isStrict)
 		return
 	}
 	c.sketch.Clear()
