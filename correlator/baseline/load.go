@@ -129,9 +129,12 @@ func (l *loader) key(line []byte) error {
 
 // resume goes on with what was usual; whether it is enough for a verdict is a matter of the settings of now.
 func (e *entry) resume(c *closer, before *Usual) {
-	u := c.usual(e.closed)
+	u := c.usual(e.closed, nil)
+	e.isOwn = u.Ready
 	if before.Ready && u.Ready {
 		u.Quantities, u.Rate = before.Quantities, before.Rate
+	} else {
+		e.steps = 0
 	}
 	e.usual.Store(u)
 }

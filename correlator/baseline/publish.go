@@ -1,0 +1,68 @@
+package baseline
+
+import "time"
+
+// Published is a window of this gateway's own calls, to be told to the others.
+type Published struct {
+	Key Key
+	// Period is the number of the window on the wall clock, which is the same on all gateways: windows that ended nearest to
+	// Period times Options.Window since 1970.
+	Period int64
+	Value  []byte // at most MaxValue bytes
+}
+
+// maxPublished is how long a published window is kept at most.
+const maxPublished = 24 * time.Hour
+
+// Kept is how long a published window is of use to others: while it is one of their last.
+func (o Options) Kept() time.Duration {
+	return min(time.Duration(o.Windows+1)*o.Window, maxPublished)
+}
+
+// Share lets the baselines learn together with other gateways: none of them gives more than a share of a baseline's weight,
+// 0 to 1, as far as there are enough of them (gateways.go). It is called before the first call.
+func (b *Baselines) Share(share float64) {
+	b.rotating.Lock()
+	defer b.rotating.Unlock()
+	b.close.share = share
+}
+
+func (b *Baselines) isShared() bool { return b.close.share > 0 }
+
+// period returns the number of the window that ends nearest to a moment on the wall clock.
+func (o *Options) period(wall int64) int64 { return (wall + int64(o.Window)/2) / int64(o.Window) }
+
+// outgoing is a window that was not published yet.
+type outgoing struct {
+	entry  *entry
+	window *window
+}
+
+// offer takes an own window that others should know of. Of a period, the heaviest is the last: a lighter one does not replace it.
+// There are at most two windows a key that wait; the oldest go, which is counted.
+func (b *Baselines) offer(e *entry, w *window) {
+	p := b.o.period(w.To)
+	if !b.isShared() || e == b.shared || p < e.offered || p == e.offered && w.Weight <= e.offeredWeight {
+		return
+	}
+	e.offered, e.offeredWeight = p, w.Weight
+	b.outbox = append(b.outbox, outgoing{e, w})
+	if excess := len(b.outbox) - 2*b.o.Keys; excess > 0 {
+		b.outbox = append(b.outbox[:0], b.outbox[excess:]...)
+		b.counters.unpublished.Add(uint64(excess)) //nolint:gosec // above 0
+	}
+}
+
+// Published returns the windows that were closed since the last time, the oldest first.
+func (b *Baselines) Published() []Published {
+	b.rotating.Lock()
+	out := b.outbox
+	b.outbox = nil
+	b.rotating.Unlock()
+	var published []Published
+	for _, o := range out {
+		published = append(published, Published{Key: o.entry.key, Period: b.o.period(o.window.To), Value: encode(o.window, b.o.Window)})
+	}
+	b.counters.published.Add(uint64(len(published)))
+	return published
+}
