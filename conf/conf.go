@@ -47,6 +47,8 @@ type Config struct {
 	Calls Calls `koanf:"calls"`
 	// Metrics is where the runner's figures are read.
 	Metrics Metrics `koanf:"metrics"`
+	// Report is what the runner keeps for reports.
+	Report Report `koanf:"report"`
 	// Log is shared by both.
 	Log Log `koanf:"log"`
 }
@@ -90,6 +92,7 @@ func (c Config) Validate() error {
 		within("runner", c.Runner.Validate()),
 		within("calls", c.Calls.Validate()),
 		within("metrics", c.Metrics.Validate()),
+		within("report", c.Report.Validate()),
 		within("log", c.Log.Validate()),
 		c.validateQuiet(),
 	)

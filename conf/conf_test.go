@@ -37,6 +37,7 @@ func TestDefault(t *testing.T) {
 			Rotate: Rotate{Size: 100, Keep: 5, Days: 7},
 		},
 		Metrics: Metrics{Listen: "127.0.0.1:9476", Series: 200},
+		Report:  Report{Routes: 200},
 		Log:     Log{Level: LevelInfo, Format: FormatJSON},
 	}
 	if d := cmp.Diff(want, Default()); d != "" {
@@ -112,11 +113,11 @@ func TestParse(t *testing.T) {
 // TestParseRefuses holds the whole message for what is wrong.
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals, watch`},
+		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, log, metrics, report, runner, signals, watch`},
 		{"unknown key", "log:\n  levle: info", `x.yaml:2: log.levle: unknown key, known here: format, level`},
 		{"upper case", "log: {Level: info}", `x.yaml:1: log.Level: unknown key, known here: format, level`},
 		{"merge key", "log: {<<: {level: info}}", `x.yaml:1: log."<<": unknown key, known here: format, level`},
-		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals, watch`},
+		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, log, metrics, report, runner, signals, watch`},
 		{"list as key", "? [a]\n: 1", `x.yaml:1: a key has to be a name`},
 		{"given twice", "log:\n  level: info\n  level: warn", `x.yaml:3: log.level: given twice, first on line 2`},
 		{"section twice", "log: {}\nrunner: {}\nlog: {}", `x.yaml:3: log: given twice, first on line 1`},
@@ -188,6 +189,8 @@ func TestParseRefuses(t *testing.T) {
 		{"metrics on any port", `metrics: {listen: "127.0.0.1:0"}`, `x.yaml:1: metrics.listen: "127.0.0.1:0" is not an IP address and a port, like 127.0.0.1:9476 or [::1]:9476`},
 		{"truth as text", `metrics: {remote: "true"}`, `x.yaml:1: metrics.remote: "true" is text, want true or false`},
 		{"no series", `metrics: {series: 0}`, `x.yaml:1: metrics.series: 0 is not in 1..10000`},
+		{"no routes", `report: {routes: 0}`, `x.yaml:1: report.routes: 0 is not in 1..10000`},
+		{"too many routes", `report: {routes: 10001}`, `x.yaml:1: report.routes: 10001 is not in 1..10000`},
 		{"socket that is a folder", `runner: {socket: /run/}`, `x.yaml:1: runner.socket: "/run/" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
