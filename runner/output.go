@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"fivetuple/plugins"
 	"fivetuple/runner/calls"
 	"fivetuple/runner/metrics"
+	"fivetuple/runner/report"
 	"fivetuple/runner/server"
 )
 
@@ -32,6 +34,8 @@ type output struct {
 	clock    bpf.Clock
 	log      *calls.Log   // nil: off
 	metered  *calls.Queue // of the metrics; nil: off
+	reported *calls.Queue // of the reports; nil: off
+	figures  *report.Figures
 	flagged  *calls.Queue // of the lines for flagged calls
 	counters *plugins.Counters
 	stats    *server.Stats
@@ -56,11 +60,21 @@ func newOutput(c conf.Config, clock bpf.Clock, log zerolog.Logger) *output {
 	if c.Metrics.Listen != "" {
 		o.metered = calls.NewQueue(c.Calls.Queue, metrics.NewCalls(o.registry, c.Metrics.Series))
 		metrics.RegisterQueue(o.registry, "metrics", o.metered.Dropped, o.metered.Waiting)
+		o.keepFigures(c)
 	}
 	if c.Calls.File != "" {
 		o.openLog(c.Calls, log.With().Str("part", "calls").Logger())
 	}
 	return o
+}
+
+// keepFigures keeps what reports are made of.
+func (o *output) keepFigures(c conf.Config) {
+	gateway, _ := os.Hostname() // without a name there is one gateway all the same
+	o.figures = report.New(report.Options{Routes: c.Report.Routes, Gateway: gateway, Now: time.Now})
+	o.reported = calls.NewQueue(c.Calls.Queue, o.figures)
+	metrics.RegisterQueue(o.registry, "report", o.reported.Dropped, o.reported.Waiting)
+	metrics.RegisterReport(o.registry, o.figures.Routes, o.figures.Beyond)
 }
 
 func (o *output) openLog(c conf.Calls, log zerolog.Logger) {
@@ -92,6 +106,9 @@ func (o *output) sink() correlator.Sink {
 		if o.metered != nil {
 			o.metered.Put(r)
 		}
+		if o.reported != nil {
+			o.reported.Put(r)
+		}
 		if o.log != nil {
 			o.log.Put(r)
 		}
@@ -113,7 +130,7 @@ func (o *output) start(ctx context.Context, cor *correlator.Correlator, listen s
 	o.wait.Go(func() { o.sweep(ctx, cor) })
 	if listen != "" {
 		o.wait.Go(func() {
-			metrics.Serve(ctx, listen, metrics.Handler(o.registry), log.With().Str("part", "metrics").Logger())
+			metrics.Serve(ctx, listen, metrics.Handler(o.registry, report.Handler(o.figures)), log.With().Str("part", "metrics").Logger())
 		})
 	}
 }
@@ -141,6 +158,9 @@ func (o *output) close(log zerolog.Logger) {
 	o.flagged.Close(ctx)
 	if o.metered != nil {
 		o.metered.Close(ctx)
+	}
+	if o.reported != nil {
+		o.reported.Close(ctx)
 	}
 	if o.log == nil {
 		return

@@ -63,6 +63,7 @@ func newWhole(t *testing.T, series int) *whole {
 	RegisterPlugins(w, &w.counters)
 	RegisterCorrelator(w, func() correlator.Counters { return w.cor })
 	RegisterBaselines(w, func() baseline.Counters { return w.base })
+	RegisterReport(w, func() int { return 9 }, func() uint64 { return 10 })
 	RegisterQueue(w, "metrics", func() uint64 { return 7 }, func() int { return 8 })
 	RegisterLog(w, func() calls.LogCounts { return w.log })
 	RegisterTables(w, func() (bpf.Counts, error) { return w.tables, w.err }, func() uint64 { return 12_500_000_000 })
