@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"fivetuple/conf"
@@ -9,6 +11,8 @@ import (
 // app is what all commands share.
 type app struct {
 	configFile string
+	// openFleet returns how the other gateways' flags are seen; nil where the settings share no verdicts.
+	openFleet func(context.Context, conf.Config) (*fleetView, error)
 }
 
 func newRootCommand() *cobra.Command {

@@ -91,7 +91,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 		return err
 	}
 	go reader.Run(ctx)
-	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, log)
+	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, nil, log)
 	metrics.RegisterBaselines(out.registry, learned.Counters)
 	learned.start(ctx)
 	out.start(ctx, cor, c.Metrics.Listen, log)
