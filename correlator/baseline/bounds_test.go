@@ -74,7 +74,7 @@ func TestMemoryIsBounded(t *testing.T) {
 // TestTheFleetsMemoryIsBounded: as many gateways as are merged, each with as many bins as it may have, in all periods.
 func TestTheFleetsMemoryIsBounded(t *testing.T) {
 	o := testOptions()
-	o.Keys = 6
+	o.Keys = 4
 	w := newWorld(t, o)
 	w.b.Share(0.2)
 	var keys []Key
