@@ -5,9 +5,10 @@ import (
 	"unique"
 )
 
-// fleetWeights are what the fleet's windows count for in what is usual, next to this gateway's own. A window that several gateways have
-// filled counts in full, because they were weighed against each other. Those that only one has filled are weighed and cut once more,
-// together: of a route with few calls, most periods have no window but those of one who makes them up.
+// fleetWeights are what the fleet's windows count for in what is usual, next to this gateway's own. A window that several
+// gateways have filled counts in full, because they were weighed against each other. Those that only one has filled are
+// weighed and cut once more, together: of a route with few calls, most periods have no window but those of one who makes
+// them up.
 type fleetWeights struct {
 	weight   float64                           // of all windows, this gateway's own included
 	isStrict bool                              // tails are cut without slack: there are many, or there was slack before
@@ -49,8 +50,8 @@ func (c *closer) weighFleet(own []*window, fleet []*fleetWindow) (f fleetWeights
 	return f
 }
 
-// addTo adds the fleet's windows to a pool: those that several have filled, those that two have filled who had nobody to compare with, and
-// those of each gateway that was alone.
+// addTo adds the fleet's windows to a pool: those that several have filled, those that two have filled who had nobody to
+// compare with, and those of each gateway that was alone.
 func (f *fleetWeights) addTo(p *pool, q Quantity, fleet []*fleetWindow) {
 	several, two := p.part(whole, enoughVoices), p.part(cut, 1)
 	alone := make(map[unique.Handle[string]]*part, len(f.factor))

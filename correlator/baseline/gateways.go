@@ -6,19 +6,20 @@ import (
 	"unique"
 )
 
-// A gateway's windows are its word. What bounds a wrong one is, as with sources (weights.go):
+// A gateway's windows are its word. What bounds a wrong one is, as with sources (weights.go, tail.go):
 //
-//   - Where so many gateways, this one counted, have something to say that each can be held to its share (5, if it is 20 %), none weighs
-//     more than the share of the whole. Else none weighs more than the one with the second most, or than the least that makes a window
-//     or a verdict. One that is alone counts in full: so does a gateway that starts take the word of the only other one.
-//   - What it has above the 99th percentile of all the others is cut to that (pool.go).
-//   - Both hold for each period, and for all periods together: one that has windows where others have none gains nothing.
-//   - What is usual moves by Drift a day at most, whoever moves it (drift.go).
+//   - Where so many gateways, this one counted, have something to say that each can be held to its share (5, if it is 20 %),
+//     none weighs more than the share of the whole. Else none weighs more than the one with the second most, or than the
+//     least that makes a window or a verdict. One that is alone counts in full: so does a gateway that starts take the word
+//     of the only other one, until its own calls are enough for a verdict (renew.go).
+//   - What it has above the 99th percentile of all the others is cut to that; where there are few, to twice that (pool.go).
+//   - Both hold in each period, and again for those windows that one gateway has filled alone (fleet.go).
+//   - What is usual moves by Drift a day at most, whoever moves it, once in a window (drift.go, renew.go).
 //
-// What a gateway says itself is never cut. That of another with far more traffic counts like the second busiest gateway's.
+// What this gateway has learned itself is never cut.
 
-// gatewayLimit returns what a gateway may weigh at most, by what all of them weigh. Those that weigh less than the least are no reason to
-// hold others to a share: a word of little weight could take theirs.
+// gatewayLimit returns what a gateway may weigh at most, by what all of them weigh. Those that weigh less than the least do
+// not count as one of many: to hold all others to its share of little weight would be to silence them.
 func gatewayLimit(weights []float64, share, least float64) (limit float64, isMany bool) {
 	slices.SortFunc(weights, func(a, b float64) int { return cmp.Compare(b, a) })
 	n := 0

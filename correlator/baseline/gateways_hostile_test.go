@@ -39,6 +39,7 @@ func TestAHostileGateway(t *testing.T) {
 	} {
 		for _, x := range []float64{1e-9, 1e5} {
 			g := newGateways(t, dayOptions(), test.gateways)
+			g.listening = 1
 			g.day(crowded)
 			w := g.worlds[0]
 			before := w.response()
@@ -77,6 +78,7 @@ func TestAHostileGatewayAndANewcomer(t *testing.T) {
 	} {
 		for _, x := range []float64{1e-9, 1e5} {
 			g := newGateways(t, dayOptions(), test.gateways)
+			g.listening = 1
 			g.forge(test.gateways-1, x)
 			g.day(func(i int, w *world) {
 				if i > 0 {
@@ -112,6 +114,7 @@ func TestALoneWord(t *testing.T) {
 	for _, n := range []int{2, 5, 20} {
 		rare := func(x float64) Range {
 			g := newGateways(t, dayOptions(), n)
+			g.listening = 1
 			if x > 0 {
 				g.forge(n-1, x)
 			}

@@ -169,7 +169,7 @@ const maxWeight = 1e15
 // isSound says whether it can have been learned.
 func (u *Usual) isSound() bool {
 	for _, r := range append(u.Quantities[:], u.Rate) {
-		if !(r.P50 >= 0 && r.P50 <= r.P99 && r.P99 <= 2*sketch.MaxValue) || math.IsNaN(r.P99) {
+		if !(r.P50 >= 0 && r.P50 <= r.P99 && r.P99 < 3*sketch.MaxValue) || math.IsNaN(r.P99) {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"unique"
@@ -12,7 +13,7 @@ type Peer struct {
 	Value   []byte
 }
 
-// MaxPeers is how many gateways are merged of a period. The caller chooses which; what is beyond is not looked at.
+// MaxPeers is how many gateways are merged of a period. The caller chooses which; the rest is not looked at.
 const MaxPeers = 64
 
 // Skipped is how many values were not merged.
@@ -32,6 +33,9 @@ func (b *Baselines) Merge(now uint64, k Key, period int64, peers []Peer) Skipped
 	defer b.rotating.Unlock()
 	e := b.published.Load().keys[k]
 	latest := b.o.period(b.wall(now))
+	if e != nil {
+		e.rewind(latest)
+	}
 	if !ok || e == nil || !b.isShared() || period <= max(e.replaced, latest-int64(b.o.Windows)) || period > latest {
 		return skipped
 	}
@@ -78,12 +82,21 @@ func (b *Baselines) read(peers []Peer) (others []*heard, skipped Skipped) {
 }
 
 // keep takes a window of the fleet, in the place of what was known of its period. There are at most n of them, the latest.
-func (e *entry) keep(w *fleetWindow, n int) {
-	i, found := slices.BinarySearchFunc(e.fleet, w.period, func(w *fleetWindow, period int64) int { return int(w.period - period) })
+func (l *learner) keep(w *fleetWindow, n int) {
+	i, found := slices.BinarySearchFunc(l.fleet, w.period, func(w *fleetWindow, period int64) int {
+		return cmp.Compare(w.period, period)
+	})
 	if found {
-		e.fleet[i] = w
+		l.fleet[i] = w
 		return
 	}
-	e.fleet = slices.Insert(e.fleet, i, w)
-	e.fleet = slices.Delete(e.fleet, 0, max(len(e.fleet)-n, 0))
+	l.fleet = slices.Insert(l.fleet, i, w)
+	l.fleet = slices.Delete(l.fleet, 0, max(len(l.fleet)-n, 0))
+}
+
+// rewind forgets what lies in the future: the wall clock was set back.
+func (l *learner) rewind(latest int64) {
+	latest++ // a clock that is set by a little is between two periods
+	l.answered, l.replaced, l.offered = min(l.answered, latest), min(l.replaced, latest), min(l.offered, latest)
+	l.fleet = slices.DeleteFunc(l.fleet, func(w *fleetWindow) bool { return w.period > latest })
 }

@@ -2,13 +2,14 @@ package baseline
 
 import "fivetuple/correlator/sketch"
 
-// pool puts together what several gateways have of one quantity, bin by bin, and cuts their tails: 1 % of the weight is enough to set
-// the 99th percentile. It takes as long as it has bins, for each part.
+// pool puts together what several gateways have of one quantity, bin by bin, and cuts their tails: 1 % of the weight is
+// enough to set the 99th percentile. It takes as long as it has bins, for each part.
 type pool struct {
 	parts []*part // as many as were ever needed
 	used  int
 	all   part
 	slack int
+	top   int                 // the bin of sketch.MaxValue: what others have above is not a value
 	floor [Quantities + 1]int // the bins of the floors of drift.go, below which nobody is harmed, and nothing is cut
 }
 
@@ -30,11 +31,12 @@ const (
 	reference             // others are cut by it, and it is not taken
 )
 
-// fewSlack is the factor above the others' 99th percentile at which a tail is cut where there are few gateways. It lets two that differ a
-// little be merged as they are; by that much, one of them can move the 99th percentile.
+// fewSlack is the factor above the others' 99th percentile at which a tail is cut where there are few gateways. It lets two
+// that differ a little be merged as they are; by that much, one of them can move the 99th percentile.
 const fewSlack = 2
 
 func newPool(s sketch.Sketch) (p pool) {
+	p.top = s.Bin(sketch.MaxValue)
 	p.slack = s.Bin(fewSlack*1000) - s.Bin(1000)
 	for q, floor := range floors() {
 		p.floor[q] = s.Bin(floor)
@@ -111,9 +113,9 @@ func (p *pool) pour(out sketch.Sketch, q Quantity, isStrict bool) {
 		if part.role == reference {
 			continue
 		}
-		limit := sketch.MaxBins - 1
+		limit := p.top
 		if part.role == cut && voices-part.voices >= enoughVoices {
-			limit = max(p.othersTail(part)+slack, p.floor[q])
+			limit = min(max(p.othersTail(part)+slack, p.floor[q]), p.top)
 		}
 		for bin := part.low; bin <= part.high; bin++ {
 			if part.bins[bin] > 0 {

@@ -42,6 +42,7 @@ type outgoing struct {
 // There are at most two windows a key that wait; the oldest go, which is counted.
 func (b *Baselines) offer(e *entry, w *window) {
 	p := b.o.period(w.To)
+	e.rewind(p)
 	if !b.isShared() || e == b.shared || p < e.offered || p == e.offered && w.Weight <= e.offeredWeight {
 		return
 	}

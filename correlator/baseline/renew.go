@@ -2,8 +2,8 @@ package baseline
 
 import "slices"
 
-// renew makes what is usual of the closed windows and the fleet's, within what the drift allows. It moves once in each period of the wall
-// clock: what comes later in one is learned from where the period began, so that other gateways make nothing move faster.
+// renew makes what is usual of the closed windows and the fleet's, within what the drift allows. It moves once in each window
+// of the wall clock: what comes later in one is learned from where it began, so that other gateways make nothing move faster.
 func (b *Baselines) renew(e *entry, now uint64) {
 	if period := b.wall(now) / int64(b.o.Window); e.before == nil || e.renewed != period {
 		e.renewed, e.before = period, e.usual.Load()
@@ -28,8 +28,8 @@ func (e *entry) forget(period int64) {
 	}
 }
 
-// standAlone lets what is usual move freely once, when this gateway's own calls are enough for a verdict: without the others' word there
-// would be none before, and a wrong one would be in the way for days.
+// standAlone lets what is usual move freely once, when this gateway's own calls are enough for a verdict: without the others'
+// word there would be none before, and a wrong one would be in the way for days.
 func (e *entry) standAlone() {
 	if !e.isOwn {
 		e.isOwn, e.before, e.steps = true, new(Usual), 0

@@ -21,9 +21,10 @@ const (
 	grace = 5 * time.Second
 )
 
-// Wants is called once a second or so. Of a key that is called and has no verdict it asks for all periods at once, so that a gateway
-// that starts is warm within seconds, and then again for the latest ones; of one that has a verdict for a period a window, once all
-// gateways have closed it. Gateways and keys spread that over a quarter of a window. What Merge was told of is not asked for again.
+// Wants is called once a second or so. Of a key that is called and has no verdict it asks for all periods at once, so that a
+// gateway that starts is warm within seconds, and then again for the latest ones; of one that has a verdict for a period a
+// window, once all gateways have closed it. Gateways and keys spread that over a quarter of a window. What Merge was told of
+// is not asked for again.
 func (b *Baselines) Wants(now uint64) (wants []Want) {
 	b.rotating.Lock()
 	defer b.rotating.Unlock()
@@ -48,21 +49,23 @@ func (b *Baselines) missing(e *entry, now uint64) (periods []int64) {
 	if e.asked != 0 && now-e.asked < uint64(min(askAgain, b.o.Window)) {
 		return nil
 	}
+	latest := b.o.period(b.wall(now))
+	e.rewind(latest)
 	last := b.due(e, now)
 	if !e.usual.Load().Ready {
 		if e.asked != 0 && e.lastCall() < e.asked {
 			return nil
 		}
-		last = b.o.period(b.wall(now))
+		last = latest
 	}
-	for p := max(e.answered, e.replaced, last-int64(b.o.Windows)) + 1; p <= last; p++ {
+	for p := max(e.answered, e.replaced, latest-int64(b.o.Windows)) + 1; p <= last; p++ {
 		periods = append(periods, p)
 	}
 	return periods
 }
 
-// due returns the latest period of which all gateways have told their windows. Windows are closed until a quarter of a window after their
-// end; whose clock is wrong by less than the other quarter is not late.
+// due returns the latest period of which all gateways have told their windows. Windows are closed until a quarter of a window
+// after their end; whose clock is wrong by less than the other quarter is not late.
 func (b *Baselines) due(e *entry, now uint64) int64 {
 	quarter := int64(b.o.Window) / 4
 	jitter := int64((xxhash.Sum64String(e.key.Route) ^ b.salt) % uint64(quarter)) //nolint:gosec // below a quarter
