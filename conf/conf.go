@@ -17,6 +17,8 @@ import (
 	"fivetuple/bpf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
+	"fivetuple/correlator/fleet"
+	"fivetuple/correlator/store"
 	"fivetuple/correlator/watch"
 )
 
@@ -47,6 +49,10 @@ type Config struct {
 	Calls Calls `koanf:"calls"`
 	// Metrics is where the runner's figures are read.
 	Metrics Metrics `koanf:"metrics"`
+	// Redis is how the server is reached that gateways share.
+	Redis store.Options `koanf:"redis"`
+	// Fleet is what gateways tell each other there.
+	Fleet fleet.Options `koanf:"fleet"`
 	// Log is shared by both.
 	Log Log `koanf:"log"`
 }
@@ -90,8 +96,11 @@ func (c Config) Validate() error {
 		within("runner", c.Runner.Validate()),
 		within("calls", c.Calls.Validate()),
 		within("metrics", c.Metrics.Validate()),
+		within("redis", c.Redis.Validate()),
+		within("fleet", c.Fleet.Validate()),
 		within("log", c.Log.Validate()),
 		c.validateQuiet(),
+		c.validateFleet(),
 	)
 }
 

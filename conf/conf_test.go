@@ -12,6 +12,8 @@ import (
 	"fivetuple/bpf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
+	"fivetuple/correlator/fleet"
+	"fivetuple/correlator/store"
 	"fivetuple/correlator/watch"
 )
 
@@ -37,6 +39,8 @@ func TestDefault(t *testing.T) {
 			Rotate: Rotate{Size: 100, Keep: 5, Days: 7},
 		},
 		Metrics: Metrics{Listen: "127.0.0.1:9476", Series: 200},
+		Redis:   store.Default(),
+		Fleet:   fleet.Default(),
 		Log:     Log{Level: LevelInfo, Format: FormatJSON},
 	}
 	if d := cmp.Diff(want, Default()); d != "" {
@@ -91,6 +95,23 @@ func TestParse(t *testing.T) {
 		}},
 		{"metrics over IPv6", "metrics: {listen: \"[::1]:9476\"}", func(c *Config) { c.Metrics.Listen = "[::1]:9476" }},
 		{"no metrics", "metrics: {listen: \"\"}", func(c *Config) { c.Metrics.Listen = "" }},
+		{"redis", "redis: {addresses: [\"a:1\", \"[::1]:2\"], mode: cluster, username: u, password_file: /p, timeout: 2s}\nfleet: {name: f, spread: true}", func(c *Config) {
+			c.Redis.Addresses, c.Redis.Mode, c.Redis.Username, c.Redis.PasswordFile = []string{"a:1", "[::1]:2"}, store.ModeCluster, "u", "/p"
+			c.Redis.Timeout, c.Fleet.Name, c.Fleet.Spread = 2*time.Second, "f", true
+		}},
+		{"TLS", "redis: {tls: {enabled: true, ca_file: /ca, cert_file: /c, key_file: /k, server_name: n}}", func(c *Config) {
+			c.Redis.TLS = store.TLSOptions{Enabled: true, CAFile: "/ca", CertFile: "/c", KeyFile: "/k", ServerName: "n"}
+		}},
+		{"sentinel", "redis: {mode: sentinel, master: m, sentinel: {username: u, password_env: P}}", func(c *Config) {
+			c.Redis.Mode, c.Redis.Master, c.Redis.Sentinel = store.ModeSentinel, "m", store.SentinelOptions{Username: "u", PasswordEnv: "P"}
+		}},
+		{"fleet", "redis: {addresses: [\"a:1\"]}\nfleet: {name: f, gateway: g, baselines: false, gateway_share: 1, shared_verdicts: observe, quorum: 16, trusted: [10.0.0.1, \"fd00::/8\"]}", func(c *Config) {
+			c.Redis.Addresses = []string{"a:1"}
+			c.Fleet = fleet.Options{
+				Name: "f", Gateway: "g", GatewayShare: 1, SharedVerdicts: fleet.VerdictsObserve, Quorum: 16, Trusted: []string{"10.0.0.1", "fd00::/8"},
+			}
+		}},
+		{"verdicts off without quotes", "fleet: {shared_verdicts: off}", func(*Config) {}},
 		{"bounds", "agent: {tables: {flows: 16777216, half_open: 1024}}\ncorrelator: {stale: 60s}", func(c *Config) {
 			c.Agent.Tables.Flows, c.Agent.Tables.HalfOpen, c.Correlator.Stale = 16777216, 1024, time.Minute
 		}},
@@ -112,11 +133,11 @@ func TestParse(t *testing.T) {
 // TestParseRefuses holds the whole message for what is wrong.
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals, watch`},
+		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, fleet, log, metrics, redis, runner, signals, watch`},
 		{"unknown key", "log:\n  levle: info", `x.yaml:2: log.levle: unknown key, known here: format, level`},
 		{"upper case", "log: {Level: info}", `x.yaml:1: log.Level: unknown key, known here: format, level`},
 		{"merge key", "log: {<<: {level: info}}", `x.yaml:1: log."<<": unknown key, known here: format, level`},
-		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, log, metrics, runner, signals, watch`},
+		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, fleet, log, metrics, redis, runner, signals, watch`},
 		{"list as key", "? [a]\n: 1", `x.yaml:1: a key has to be a name`},
 		{"given twice", "log:\n  level: info\n  level: warn", `x.yaml:3: log.level: given twice, first on line 2`},
 		{"section twice", "log: {}\nrunner: {}\nlog: {}", `x.yaml:3: log: given twice, first on line 1`},
@@ -188,6 +209,20 @@ func TestParseRefuses(t *testing.T) {
 		{"metrics on any port", `metrics: {listen: "127.0.0.1:0"}`, `x.yaml:1: metrics.listen: "127.0.0.1:0" is not an IP address and a port, like 127.0.0.1:9476 or [::1]:9476`},
 		{"truth as text", `metrics: {remote: "true"}`, `x.yaml:1: metrics.remote: "true" is text, want true or false`},
 		{"no series", `metrics: {series: 0}`, `x.yaml:1: metrics.series: 0 is not in 1..10000`},
+		{"Redis by URL", `redis: {addresses: ["redis://a:6379"]}`, `x.yaml: fleet.name: "" with redis.addresses ["redis://a:6379"]: two fleets without a name would be one
+x.yaml:1: redis.addresses[0]: "redis://a:6379" is not a host and a port, like redis.example.net:6379`},
+		{"fleet without a name", "redis:\n  addresses: [\"a:1\"]\nfleet:\n  name: \"\"", `x.yaml:4: fleet.name: "" with redis.addresses ["a:1"]: two fleets without a name would be one`},
+		{"verdicts for nobody", "fleet: {shared_verdicts: enforce}", `x.yaml:1: fleet.shared_verdicts: "enforce" with redis.addresses []: there is nobody to share with`},
+		{"spread without a cluster", "fleet: {spread: true}", `x.yaml:1: fleet.spread: true with redis.mode single: only a Cluster has slots`},
+		{"primary without Sentinels", "redis: {master: m}", `x.yaml:1: redis.master: "m" with redis.mode single: only Sentinels know names`},
+		{"certificate without encryption", "redis: {tls: {ca_file: /ca}}", `x.yaml:1: redis.tls.ca_file: "/ca" with redis.tls.enabled false`},
+		{"password as text", "redis: {password: secret}", `x.yaml:1: redis.password: unknown key, known here: addresses, database, master, mode, password_env, password_file, queue, sentinel, timeout, tls, username`},
+		{"fleet with a dot", "fleet: {name: eu.west}", `x.yaml:1: fleet.name: "eu.west" has more than letters, digits, - and _`},
+		{"gateway that is a pattern", `fleet: {gateway: "*"}`, `x.yaml:1: fleet.gateway: "*" has more than letters, digits, - and _`},
+		{"no share", "fleet: {gateway_share: 0.01}", `x.yaml:1: fleet.gateway_share: 0.01 is not in 0.02..1`},
+		{"no such sharing", "fleet: {shared_verdicts: on}", `x.yaml:1: fleet.shared_verdicts: "on" is not one of off, observe, enforce`},
+		{"quorum of one", "fleet: {quorum: 1}", `x.yaml:1: fleet.quorum: 1 is not in 2..16`},
+		{"trusted name", "fleet: {trusted: [localhost]}", `x.yaml:1: fleet.trusted[0]: "localhost" is not an address or a prefix, like 10.0.0.1 or 2001:db8::/32`},
 		{"socket that is a folder", `runner: {socket: /run/}`, `x.yaml:1: runner.socket: "/run/" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,9 +1,11 @@
-// Package store carries what gateways tell each other (correlator/fleet) to Redis and back. Nothing here is ever on the request
+// Package store carries what gateways tell each other (correlator/fleet) to Redis and back: one server, Sentinel, or
+// Cluster. Without it everything works as before. Nothing here is ever on the request
 // path: writes wait in a bounded queue, and whatever waits for the network does so in this package's own goroutines (Run), or in
 // Reader's and Clock's methods, which are for a caller's own goroutine.
 //
 // # Use
 //
+//	client, err := store.Dial(options, log)
 //	m := new(store.Meter)
 //	m.Attach(client)                                   // before the first command: counts commands and bytes
 //	l := store.NewLink(client, m, store.Settings{...}) // or, to read only, NewReader and NewClock
@@ -17,6 +19,9 @@
 //
 // # Reading the source
 //
+//   - options.go, options_contradictions.go: the settings.
+//   - dial.go: a client by these settings; connect.go: one connection, encrypted or not; password.go: who one is.
+//   - secret.go, log.go: a password is in no error and no log.
 //   - link.go: the parts together; meter.go, counts.go: what is counted; traffic.go: bytes and commands.
 //   - writer.go: the loop that sends; queue.go: what waits, settle.go: what became of it; write.go: one write; batch.go: how many are sent at once.
 //   - fault.go: which errors are tried again; backoff.go: when.

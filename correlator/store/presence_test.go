@@ -1,3 +1,5 @@
+//go:build linux
+
 package store
 
 import (
@@ -13,7 +15,7 @@ import (
 )
 
 // present returns the presence of a gateway of the fleet f, whose beats are the test's.
-func present(t *testing.T, gateway, instance string, change func(*redis.UniversalOptions)) (*Presence, *Meter) {
+func present(t *testing.T, gateway, instance string, change func(*Options)) (*Presence, *Meter) {
 	t.Helper()
 	m := new(Meter)
 	c := connect(t, m, change)

@@ -61,7 +61,7 @@ func start(t testing.TB, o Options, program []string) *Server {
 	s := &Server{t: t, options: o, program: program, port: freePort(t, o.In, o.Host), file: filepath.Join(dir, "redis.conf")}
 	s.write("users.acl", s.users(o.ACL))
 	s.write("redis.conf", s.config())
-	s.admin = s.Client(adminUser, adminPassword)
+	s.admin = s.client(adminUser, adminPassword, adminRetries)
 	t.Cleanup(s.close)
 	s.Restart()
 	return s
@@ -85,10 +85,16 @@ func (s *Server) config() string {
 // Address is host:port.
 func (s *Server) Address() string { return net.JoinHostPort(s.options.Host, strconv.Itoa(s.port)) }
 
-// Client returns a client with a user's rights, which is closed when the test ends; user and password may be empty.
-func (s *Server) Client(user, password string) *redis.Client {
+// Client returns a client with a user's rights, which is closed when the test ends; user and password may be empty. It gives up at
+// the first error.
+func (s *Server) Client(user, password string) *redis.Client { return s.client(user, password, -1) }
+
+// adminRetries are enough for connections that the server has closed, as when the ACL is loaded.
+const adminRetries = 5
+
+func (s *Server) client(user, password string, retries int) *redis.Client {
 	o := &redis.Options{
-		Addr: s.Address(), Username: user, Password: password, DisableIdentity: true, MaxRetries: -1, Dialer: s.dialer(),
+		Addr: s.Address(), Username: user, Password: password, DisableIdentity: true, MaxRetries: retries, Dialer: s.dialer(),
 		DialerRetries: 1, DialTimeout: patience,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
