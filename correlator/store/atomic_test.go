@@ -1,3 +1,5 @@
+//go:build linux
+
 package store
 
 import (
@@ -5,8 +7,6 @@ import (
 	"net"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	redistest "fivetuple/examples/redis"
 )
@@ -43,7 +43,7 @@ func TestNothingWithoutEnd(t *testing.T) {
 	found := map[string]bool{}
 	for n := int64(1); ; n += 3 {
 		s.Do("FLUSHALL")
-		c := connect(t, new(Meter), func(o *redis.UniversalOptions) { o.Addrs = []string{cutting(t, s.Address(), n)} })
+		c := connect(t, new(Meter), func(o *Options) { o.Addresses = []string{cutting(t, s.Address(), n)} })
 		var batch []sending
 		for _, w := range []name{{KindSet, "s", ""}, {KindHSet, "h", "f"}, {KindXAdd, "x", "f"}} {
 			batch = append(batch, sending{nil, write{name: w, maxLen: 1, until: now.Add(time.Hour)}})

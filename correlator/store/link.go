@@ -13,7 +13,7 @@ import (
 type Settings struct {
 	Keys    fleet.Keys
 	Gateway string // fleet.ValidName
-	Queue   int    // writes that wait at most, MinQueue..MaxQueue
+	Queue   int    // Options.Queue
 	Who     Who
 }
 

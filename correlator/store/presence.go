@@ -43,18 +43,20 @@ type Presence struct {
 	servers servers
 	twin    namesake
 
-	beats    int // that arrived
-	lost     chan struct{}
-	onLost   func() // does not wait
-	isLost   bool
-	lastLost time.Time
-	reached  time.Time // the last beat that arrived
+	beats   int // that arrived
+	lost    chan struct{}
+	onLost  func() // does not wait
+	isLost  bool
+	told    time.Time // when Lost was told last
+	reached time.Time // the last beat that arrived
+
+	lostEvery time.Duration
 }
 
 func newPresence(client redis.UniversalClient, m *Meter, keys fleet.Keys, gateway string, who Who, c *Clock) *Presence {
 	return &Presence{
 		client: client, keys: keys, gateway: gateway, who: who, meter: m, clock: c,
-		servers: servers{client: client}, lost: make(chan struct{}, 1), onLost: func() {},
+		servers: servers{client: client}, lost: make(chan struct{}, 1), onLost: func() {}, lostEvery: lostEvery,
 	}
 }
 
@@ -118,8 +120,8 @@ func (p *Presence) look(found string, isAdded bool) {
 		p.meter.namesakes.Add(1)
 	}
 	p.isLost = p.isLost || p.beats > 0 && isAdded || !isLate && found == ""
-	if p.isLost && now.Sub(p.lastLost) >= lostEvery {
-		p.isLost, p.lastLost = false, now
+	if p.isLost && now.Sub(p.told) >= p.lostEvery {
+		p.isLost, p.told = false, now
 		p.meter.lost.Add(1)
 		signal(p.lost)
 		p.onLost()

@@ -1,3 +1,5 @@
+//go:build linux
+
 package store
 
 import (
@@ -13,7 +15,7 @@ import (
 )
 
 // present returns the presence of a gateway of the fleet f, whose beats are the test's.
-func present(t *testing.T, gateway, instance string, change func(*redis.UniversalOptions)) (*Presence, *Meter) {
+func present(t *testing.T, gateway, instance string, change func(*Options)) (*Presence, *Meter) {
 	t.Helper()
 	m := new(Meter)
 	c := connect(t, m, change)
@@ -34,7 +36,7 @@ func beat(t *testing.T, p *Presence) {
 func isLost(p *Presence) bool {
 	select {
 	case <-p.Lost():
-		p.lastLost = time.Time{} // as if it were long ago
+		p.told = time.Time{} // as if it were long ago
 		return true
 	default:
 		return false
@@ -100,14 +102,14 @@ func TestLost(t *testing.T) {
 	}
 	equal(t, "times", m.Counts().Lost, 4)
 
-	p.lastLost = time.Now()
+	p.told = time.Now()
 	s.Do("DEL", who)
 	beat(t, p)
 	beat(t, p)
 	if isLost(p) {
 		t.Error("it is told more often than every 30 s")
 	}
-	p.lastLost = time.Now().Add(-lostEvery)
+	p.told = time.Now().Add(-lostEvery)
 	beat(t, p)
 	if !isLost(p) {
 		t.Error("it is never told")

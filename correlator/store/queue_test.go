@@ -39,7 +39,7 @@ func TestQueueDropsOldest(t *testing.T) {
 
 func TestQueueBoundsBytes(t *testing.T) {
 	m, now := new(Meter), time.Now()
-	q := newQueue(MaxQueue, m)
+	q := newQueue(maxQueue, m)
 	const n = 100
 	for i := range n {
 		q.put(set(fmt.Sprint(i), string(make([]byte, MaxValue)), now.Add(time.Hour)))

@@ -1,3 +1,5 @@
+//go:build linux
+
 package store
 
 import (
@@ -12,7 +14,7 @@ import (
 	redistest "fivetuple/examples/redis"
 )
 
-func reading(t *testing.T, change func(*redis.UniversalOptions)) (*Reader, *Meter) {
+func reading(t *testing.T, change func(*Options)) (*Reader, *Meter) {
 	t.Helper()
 	m := new(Meter)
 	c := connect(t, m, change)
@@ -67,8 +69,9 @@ func TestReadStrings(t *testing.T) {
 // TestReadWithAWrongPassword: what is told to no command is an error all the same.
 func TestReadWithAWrongPassword(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{ACL: "user default on >secret-of-the-test ~* &* +@all\n"})
-	for _, password := range []string{"", "wrong-secret"} {
-		r, m := reading(t, func(o *redis.UniversalOptions) { o.Addrs, o.Password = []string{s.Address()}, password })
+	for _, password := range []string{"wrong-secret"} {
+		t.Setenv("FIVETUPLE_TEST_PASSWORD", password)
+		r, m := reading(t, func(o *Options) { o.Addresses, o.PasswordEnv = []string{s.Address()}, "FIVETUPLE_TEST_PASSWORD" })
 		if _, err := r.Strings(t.Context(), []string{"a", "b"}, 100); err == nil {
 			t.Error("no error")
 		}

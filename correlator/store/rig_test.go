@@ -1,3 +1,5 @@
+//go:build linux
+
 package store
 
 import (
@@ -5,10 +7,9 @@ import (
 	"io"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/rs/zerolog"
 
 	redistest "fivetuple/examples/redis"
 
@@ -16,21 +17,21 @@ import (
 )
 
 // connect returns a client as a gateway has one; change may change how.
-func connect(t *testing.T, m *Meter, change func(*redis.UniversalOptions)) redis.UniversalClient {
+func connect(t *testing.T, m *Meter, change func(*Options)) redis.UniversalClient {
 	t.Helper()
-	o := &redis.UniversalOptions{
-		DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	o := Default()
+	change(&o)
+	c, err := Dial(o, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
 	}
-	change(o)
-	c := redis.NewUniversalClient(o)
 	m.Attach(c)
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-func single(s *redistest.Server) func(*redis.UniversalOptions) {
-	return func(o *redis.UniversalOptions) { o.Addrs = []string{s.Address()} }
+func single(s *redistest.Server) func(*Options) {
+	return func(o *Options) { o.Addresses = []string{s.Address()} }
 }
 
 // running runs something until the test ends, and waits for it.
@@ -43,10 +44,10 @@ func running(t *testing.T, run func(context.Context)) {
 }
 
 // writing returns a Writer that runs.
-func writing(t *testing.T, change func(*redis.UniversalOptions)) (*Writer, *Meter) {
+func writing(t *testing.T, change func(*Options)) (*Writer, *Meter) {
 	t.Helper()
 	m := new(Meter)
-	w := NewWriter(connect(t, m, change), m, MaxQueue)
+	w := NewWriter(connect(t, m, change), m, maxQueue)
 	running(t, w.Run)
 	return w, m
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package store
 
 import (
@@ -5,13 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	redistest "fivetuple/examples/redis"
 )
 
 // hearing returns a Subscriber of the fleet f that runs, as the gateway "self".
-func hearing(t *testing.T, change func(*redis.UniversalOptions), adapt func(*Subscriber)) (*Subscriber, *Meter) {
+func hearing(t *testing.T, change func(*Options), adapt func(*Subscriber)) (*Subscriber, *Meter) {
 	t.Helper()
 	m := new(Meter)
 	s := newSubscriber(connect(t, m, change), m, keysOf("f"), "self", new(roster))

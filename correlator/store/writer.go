@@ -15,15 +15,9 @@ type Writer struct {
 	queue  *queue
 }
 
-// MinQueue and MaxQueue bound how many writes may wait.
-const (
-	MinQueue = 64
-	MaxQueue = 65536
-)
-
-// NewWriter returns a Writer with a queue of so many writes, MinQueue..MaxQueue, and 32 MiB.
+// NewWriter returns a Writer with a queue of so many writes (Options.Queue), and 32 MiB.
 func NewWriter(client redis.UniversalClient, m *Meter, queue int) *Writer {
-	return &Writer{client: client, meter: m, queue: newQueue(min(max(queue, MinQueue), MaxQueue), m)}
+	return &Writer{client: client, meter: m, queue: newQueue(min(max(queue, minQueue), maxQueue), m)}
 }
 
 // Set writes a string that lives for ttl, at most MaxTTL.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package store
 
 import (
@@ -90,7 +92,7 @@ func TestWriterNeverWaits(t *testing.T) {
 	}
 	took := time.Since(started)
 	c := m.Counts()
-	if c.Waiting != MaxQueue || c.Dropped != n-MaxQueue {
+	if c.Waiting != maxQueue || c.Dropped != n-maxQueue {
 		t.Errorf("%d wait, %d dropped", c.Waiting, c.Dropped)
 	}
 	redistest.Await(t, "an error", func() bool { c := m.Counts(); return !c.Up && c.LastError != "" && c.Retried > 0 })
