@@ -152,21 +152,3 @@ func TestLinkToACluster(t *testing.T) {
 		equal(t, "error", l.Counts().LastError, "")
 	}
 }
-
-// linked returns a gateway of the fleet f that runs and is subscribed.
-func linked(t *testing.T, gateway string, change func(*Options)) *Link {
-	t.Helper()
-	m := new(Meter)
-	instance := gateway + fmt.Sprint(time.Now().UnixNano())
-	l := NewLink(connect(t, m, change), m, Settings{
-		Keys: keysOf("f"), Gateway: gateway, Queue: 4096,
-		Who: Who{
-			Value:  func() []byte { return []byte(instance) },
-			IsOurs: func(v []byte) bool { return string(v) == instance },
-		},
-	})
-	l.Presence.lostEvery = 0
-	running(t, l.Run)
-	token(t, "the subscription", l.Subscriber.Again())
-	return l
-}

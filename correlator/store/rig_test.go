@@ -4,9 +4,11 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
@@ -59,7 +61,31 @@ func flush(t *testing.T, w *Writer) {
 
 func keysOf(name string) fleet.Keys { return fleet.NewKeys(name, false) }
 
-// everywhere asks each server for all keys and fails if one of them could live for ever, or longer than a day.
+// linked returns a gateway of the fleet f that runs and is subscribed.
+func linked(t *testing.T, gateway string, change func(*Options)) *Link {
+	t.Helper()
+	m := new(Meter)
+	return link(t, gateway, connect(t, m, change), m, func(*Link) {})
+}
+
+func link(t *testing.T, gateway string, c redis.UniversalClient, m *Meter, adapt func(*Link)) *Link {
+	t.Helper()
+	instance := gateway + fmt.Sprint(time.Now().UnixNano())
+	l := NewLink(c, m, Settings{
+		Keys: keysOf("f"), Gateway: gateway, Queue: 4096,
+		Who: Who{
+			Value:  func() []byte { return []byte(instance) },
+			IsOurs: func(v []byte) bool { return string(v) == instance },
+		},
+	})
+	l.Presence.lostEvery = 0
+	adapt(l)
+	running(t, l.Run)
+	token(t, "the subscription", l.Subscriber.Again())
+	return l
+}
+
+// ttls asks each server for all keys and fails if one of them could live for ever, or longer than a day.
 func ttls(t *testing.T, servers ...*redistest.Server) (keys []string) {
 	t.Helper()
 	for _, s := range servers {
