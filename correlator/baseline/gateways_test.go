@@ -327,6 +327,44 @@ func TestSettingsThatDiffer(t *testing.T) {
 	}
 }
 
+// TestOthersMaySayLess: what a gateway takes back, all of it or a quantity, sets nothing free.
+func TestOthersMaySayLess(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.b.Share(0.2)
+	w.learn(1, 1, false)
+	w.second()
+	period := w.b.o.period(w.b.wall(w.now))
+	merge := func(value []byte) {
+		if s := w.b.Merge(w.now, testKey(), period, []Peer{{"other", value}}); s != (Skipped{}) {
+			t.Fatalf("got %+v", s)
+		}
+	}
+	merge(forge(w.b.o, 1000, 1))
+	before := w.b.Usual(testKey())
+	merge(forge(w.b.o, 20, 1000))
+	if u := w.b.Usual(testKey()); !before.Ready || *u != *before {
+		t.Errorf("after less calls: %+v, before %+v", u, before)
+	}
+	w.now += uint64(w.b.o.Window)
+	h, err := decode(forge(w.b.o, 1000, 1000), w.b.o.Window)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		period++
+		h.Sketches[RTT] = nil
+		merge(encode(&window{Weight: 1e6, Sketches: h.Sketches, Rate: h.Rate}, w.b.o.Window))
+		w.now += uint64(w.b.o.Window)
+	}
+	u := w.b.Usual(testKey())
+	if rtt := u.Quantities[RTT]; rtt.P99 > before.Quantities[RTT].P99*1.01 || rtt.P99 == 0 {
+		t.Errorf("a quantity that nobody knows any more: %v, before %v", rtt, before.Quantities[RTT])
+	}
+	if r := u.Quantities[Response]; r.P99 < before.Quantities[Response].P99*1.5 {
+		t.Errorf("one that is known: %v, before %v", r, before.Quantities[Response])
+	}
+}
+
 // TestNoVerdictIsLost: readiness does not come and go with what others say, because a baseline that is new may move freely.
 func TestNoVerdictIsLost(t *testing.T) {
 	g := newGateways(t, testOptions(), 6)

@@ -16,7 +16,9 @@ func (b *Baselines) renew(e *entry, now uint64) {
 		e.standAlone()
 	}
 	u := b.close.usual(e.closed, e.fleet)
-	u.Ready = u.Ready || e.usual.Load().Ready // what others say no more makes no new baseline, which would be free to move
+	if !u.Ready && e.usual.Load().Ready { // others say less than they did: a baseline that comes and goes would be free to move
+		return
+	}
 	u.limit(e.before, b.o.step(e.steps))
 	e.usual.Store(u)
 }
