@@ -39,6 +39,7 @@ func encoded(t testing.TB, v *Value) string {
 
 // sample is the text of a value that has everything.
 func sample(t testing.TB) string {
+	t.Helper()
 	f, _ := newFigures(t, 1)
 	for range 3 {
 		f.Take(exchange("orders"))
@@ -272,7 +273,10 @@ func TestLoad(t *testing.T) {
 	}
 	value := []byte(sample(t))
 	for _, b := range []Bucket{
-		{StepFine, clock.now().Unix() + 300}, {StepFine, noon.Unix()}, {StepFine, clock.now().Unix() + 1}, {60, clock.now().Unix()},
+		{StepFine, clock.now().Unix() + 300},
+		{StepFine, noon.Unix()},
+		{StepFine, clock.now().Unix() + 1},
+		{60, clock.now().Unix()},
 		{StepHour, noon.Unix() - 3600*25},
 	} {
 		if err := after.Load(b, "orders", value); !errors.Is(err, errBucket) {
