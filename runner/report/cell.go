@@ -64,6 +64,6 @@ func (c *cell) load(v *Value) {
 		}
 		_ = c.times[i].Merge(v.Times[i])
 	}
-	c.Counts.merge(&v.Counts)
+	c.merge(&v.Counts)
 	c.packed = nil
 }

@@ -12,10 +12,16 @@ type Bucket struct {
 	Start int64 // since 1970, a multiple of Step
 }
 
-// The lengths of buckets, in seconds, and how many of each are kept. A call is counted in one of both.
+// The lengths of buckets, in seconds. A call is counted in one of both.
 const (
-	StepFine, KeepFine int64 = 300, 13  // 1 h, and the open one
-	StepHour, KeepHour int64 = 3600, 25 // 24 h, and the open one
+	StepFine int64 = 300
+	StepHour int64 = 3600
+)
+
+// How many buckets of each length are kept: those of an hour and of a day, and the open one.
+const (
+	KeepFine int64 = 13
+	KeepHour int64 = 25
 )
 
 // The least and the most that a report goes back.

@@ -15,7 +15,7 @@ type total struct {
 
 // add merges a value whose sketches have been checked.
 func (t *total) add(v *Value) {
-	t.Counts.merge(&v.Counts)
+	t.merge(&v.Counts)
 	for i, p := range v.Times {
 		if len(p) == 0 {
 			continue

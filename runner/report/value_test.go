@@ -39,6 +39,7 @@ func encoded(t testing.TB, v *Value) string {
 
 // sample is the text of a value that has everything.
 func sample(t testing.TB) string {
+	t.Helper()
 	f, _ := newFigures(t, 1)
 	for range 3 {
 		f.Take(exchange("orders"))
