@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"fivetuple/correlator/flow"
-	"fivetuple/correlator/signal"
 )
 
 const (
@@ -48,22 +47,6 @@ type peer struct {
 	asked     uint64 // when its list was last asked for
 	heard     uint64
 	addresses map[[16]byte]struct{} // that it holds flagged
-}
-
-// source is an address that other gateways hold flagged.
-type source struct {
-	isExempt bool
-	claims   []claim
-}
-
-// claim is what one gateway holds against an address.
-type claim struct {
-	by       *peer
-	score    float64
-	signals  signal.Set
-	isManual bool
-	since    int64  // milliseconds since 1970, Redis' clock
-	until    uint64 // kernel's clock
 }
 
 // Counts are what a board has counted since its start, but for the first three, which are of now.

@@ -3,14 +3,6 @@ package fleet
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"time"
-)
-
-const (
-	// askEvery is how often the list of a gateway that was missed is asked for at most, askAtOnce how many at a time.
-	askEvery  = uint64(time.Second)
-	askAtOnce = 64
 )
 
 // errClock means that flags came before Redis' clock was known.
@@ -107,78 +99,4 @@ func (b *Board) take(p *peer, f *Flags, now Moment) {
 	for i := range f.Flags {
 		b.claim(p, &f.Flags[i], now)
 	}
-}
-
-// claim notes what a gateway holds against an address, in place of what it held before.
-func (b *Board) claim(p *peer, f *Flag, now Moment) {
-	c := claim{
-		by: p, score: f.Score, signals: f.signals(), isManual: f.Origin == originManual,
-		since: f.Since, until: now.toKernel(f.Until, maxAhead),
-	}
-	address := f.Address.As16()
-	if c.until == 0 {
-		b.drop(p, address)
-		return
-	}
-	s := b.sources[address]
-	if s != nil {
-		if old := s.by(p); old != nil {
-			*old = c
-			return
-		}
-	}
-	if len(p.addresses) >= maxFlags || s == nil && len(b.sources) >= maxSources || s != nil && len(s.claims) >= maxClaims {
-		b.counts.Refused++
-		return
-	}
-	if s == nil {
-		s = &source{isExempt: b.exempt.has(netip.AddrFrom16(address).Unmap())}
-		b.sources[address] = s
-	}
-	s.claims = append(s.claims, c)
-	p.addresses[address] = struct{}{}
-}
-
-// by returns a gateway's claim; nil: it has none.
-func (s *source) by(p *peer) *claim {
-	for i := range s.claims {
-		if s.claims[i].by == p {
-			return &s.claims[i]
-		}
-	}
-	return nil
-}
-
-// drop forgets what a gateway held against an address.
-func (b *Board) drop(p *peer, address [16]byte) {
-	s := b.sources[address]
-	if s == nil {
-		return
-	}
-	if c := s.by(p); c != nil {
-		last := len(s.claims) - 1
-		*c, s.claims[last] = s.claims[last], claim{}
-		s.claims = s.claims[:last]
-		delete(p.addresses, address)
-	}
-	if len(s.claims) == 0 {
-		delete(b.sources, address)
-	}
-}
-
-// Behind returns gateways whose changes were missed: their lists are to be read, and heard. Each is named once a
-// second until then, at most 64 at a time.
-func (b *Board) Behind(now uint64) (gateways []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for name, p := range b.peers {
-		if len(gateways) == askAtOnce {
-			break
-		}
-		if p.isBehind && now >= p.asked {
-			p.asked = now + askEvery
-			gateways = append(gateways, name)
-		}
-	}
-	return gateways
 }

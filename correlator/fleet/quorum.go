@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"slices"
-
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
 )
@@ -26,8 +24,7 @@ func (b *Board) List(now uint64, add func(address [16]byte, c Counted)) {
 		return
 	}
 	for address, s := range b.sources {
-		t := b.tally(address, s, now)
-		v, ok := t.agreed(b.options.Quorum)
+		v, ok := b.weigh(address, s, now)
 		switch b.effect(address, s, v, ok, now) {
 		case EffectObserved:
 			v.Observed = true
@@ -40,89 +37,16 @@ func (b *Board) List(now uint64, add func(address [16]byte, c Counted)) {
 	}
 }
 
-// forget removes what has expired, and gateways that have had nothing to say for long.
-func (b *Board) forget(now uint64) {
-	for address, s := range b.sources {
-		s.claims = slices.DeleteFunc(s.claims, func(c claim) bool {
-			if now < c.until {
-				return false
-			}
-			delete(c.by.addresses, address)
-			return true
-		})
-		if len(s.claims) == 0 {
-			delete(b.sources, address)
-		}
+// weigh returns what a quorum agrees on against an address. It is asked of all of them, four times a second.
+func (b *Board) weigh(address [16]byte, s *source, now uint64) (Counted, bool) {
+	held := b.own.table[address]
+	if !isFlagged(&held, now) {
+		held = flow.Verdict{}
 	}
-	for name, p := range b.peers {
-		if len(p.addresses) == 0 && now >= p.heard+peerTime {
-			delete(b.peers, name)
-		}
+	if !s.isWeighed || held != s.own {
+		t := b.tally(address, s, now)
+		s.counted, s.isAgreed = t.agreed(b.options.Quorum)
+		s.isWeighed, s.own = true, held
 	}
-}
-
-// tally is what gateways hold against one address. This one is among them.
-type tally struct {
-	scores  [maxClaims + 1]float64
-	untils  [maxClaims + 1]uint64
-	n       int
-	manual  int
-	signals [signal.Signals]int // how many name each
-}
-
-func (t *tally) add(c *claim) {
-	t.scores[t.n], t.untils[t.n] = c.score, c.until
-	t.n++
-	if c.isManual {
-		t.manual++
-	}
-	for s := range c.signals.Each {
-		t.signals[s]++
-	}
-}
-
-// tally counts what is held against an address at a time, here and elsewhere.
-func (b *Board) tally(address [16]byte, s *source, now uint64) (t tally) {
-	if held, ok := b.own.table[address]; ok && isFlagged(&held, now) {
-		c := ownClaim(&held, now)
-		t.add(&c)
-	}
-	for i := range s.claims {
-		if c := &s.claims[i]; now < c.until {
-			t.add(c)
-		}
-	}
-	return t
-}
-
-// agreed returns what at least a quorum of gateways agrees on: that score, those signals, for that time. Signals that only
-// fewer of them name are not agreed on; with none that is, nothing is. A person's word stands for every signal.
-func (t *tally) agreed(quorum int) (v Counted, ok bool) {
-	if quorum < 1 || t.n < quorum {
-		return Counted{}, false
-	}
-	slices.Sort(t.scores[:t.n])
-	slices.Sort(t.untils[:t.n])
-	v.Score, v.Until = t.scores[t.n-quorum], t.untils[t.n-quorum]
-	if t.manual >= quorum {
-		return v, true // a person's word names no signal
-	}
-	for i, n := range t.signals {
-		if n >= quorum {
-			v.Signals |= 1 << i
-		}
-	}
-	return v, v.Signals != 0
-}
-
-// ownClaim is what this gateway holds, as the others have it.
-func ownClaim(v *flow.Verdict, now uint64) claim {
-	c := claim{
-		score: float64(min(v.Score, 1000)) / 1000, signals: signal.Set(v.Signals) & signal.All, isManual: v.Origin == flow.OriginManual,
-		until: min(v.Expires, now+uint64(maxAhead)),
-	}
-	if c.isManual {
-		c.signals = signal.All
-	}
-	return c
+	return s.counted, s.isAgreed
 }

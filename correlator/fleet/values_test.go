@@ -39,9 +39,21 @@ func TestWho(t *testing.T) {
 		t.Error(err)
 	}
 	for _, change := range [...][2]string{
-		{"ab01", "ab0"}, {"ab01", "xx01"}, {"v1.2.3", "v1\\n"}, {"v1.2.3", strings.Repeat("v", 65)}, {"1764000000000", "-1"},
-		{"-1500", "9007199254740992"}, {"-1500", "1e400"}, {"1800000", "0"}, {"1800000", "86400001"}, {`"routes":1000`, `"routes":-1`},
-		{`"routes":1000`, `"routes":1048577`}, {"observe", "block"}, {`"}`, `"}}`}, {`"}`, `","x":1}`}, {`"}`, `"}` + strings.Repeat(" ", 1024)},
+		{"ab01", "ab0"},
+		{"ab01", "xx01"},
+		{"v1.2.3", "v1\\n"},
+		{"v1.2.3", strings.Repeat("v", 65)},
+		{"1764000000000", "-1"},
+		{"-1500", "9007199254740992"},
+		{"-1500", "1e400"},
+		{"1800000", "0"},
+		{"1800000", "86400001"},
+		{`"routes":1000`, `"routes":-1`},
+		{`"routes":1000`, `"routes":1048577`},
+		{"observe", "block"},
+		{`"}`, `"}}`},
+		{`"}`, `","x":1}`},
+		{`"}`, `"}` + strings.Repeat(" ", 1024)},
 	} {
 		text := strings.Replace(golden, change[0], change[1], 1)
 		if got, err := DecodeWho([]byte(text)); !errors.Is(err, ErrDamaged) || got != (Who{}) {
