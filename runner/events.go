@@ -24,7 +24,7 @@ var errEventsSkipped = errors.New("events were passed over")
 // so long ago by the source's clock, of one gateway or (empty) of all, until take fails or there is no more; to follow is to
 // go on with what is added until the context ends, which is no error.
 type eventSource interface {
-	Events(ctx context.Context, since time.Duration, gateway string, follow bool, take func(gateway, id string, fields map[string]any) error) error
+	Events(ctx context.Context, since time.Duration, gateway string, follow bool, take func(gateway, id string, value []byte) error) error
 	Close() error
 }
 
@@ -90,8 +90,8 @@ func printEvents(ctx context.Context, out, aside io.Writer, source eventSource, 
 	}
 	printer := eventPrinter{out: out, asJSON: q.asJSON}
 	skipped := 0
-	err := source.Events(ctx, q.since, q.gateway, q.follow, func(gateway, id string, fields map[string]any) error {
-		e, err := newEventLine(gateway, id, fields)
+	err := source.Events(ctx, q.since, q.gateway, q.follow, func(gateway, id string, value []byte) error {
+		e, err := newEventLine(gateway, id, value)
 		if err != nil {
 			skipped++
 			fmt.Fprintln(aside, err)

@@ -12,7 +12,7 @@ import (
 func eventOfCall(r *correlator.CallRecord, sharesVerdicts bool) fleet.Event {
 	v := r.Facts.Verdict(signal.All)
 	e := fleet.Event{
-		Kind: fleet.KindCall, Route: r.Route.String(), Method: r.Method, Score: v.Score, Signals: v.Signals,
+		Kind: fleet.KindCall, Route: r.Route.String(), Method: r.Method, Score: v.Score, Signals: v.Signals.String(),
 		RequestID: r.RequestID.String(), Connection: r.Connection, Requests: r.Requests,
 	}
 	if sharesVerdicts {
@@ -23,7 +23,7 @@ func eventOfCall(r *correlator.CallRecord, sharesVerdicts bool) fleet.Event {
 
 // eventOfSource is told of a source that was flagged here.
 func eventOfSource(f *fleet.Flag, sharesVerdicts bool) fleet.Event {
-	e := fleet.Event{Kind: fleet.KindSource, Score: f.Score, Signals: f.Known()}
+	e := fleet.Event{Kind: fleet.KindSource, Score: f.Score, Signals: f.Known().String()}
 	if sharesVerdicts {
 		e.Address = f.Address
 	}

@@ -30,17 +30,17 @@ type eventLine struct {
 }
 
 // newEventLine reads an entry of a gateway's stream.
-func newEventLine(gateway, id string, fields map[string]any) (*eventLine, error) {
+func newEventLine(gateway, id string, value []byte) (*eventLine, error) {
 	at, err := eventTime(id)
 	if err != nil {
 		return nil, fmt.Errorf("event of %q: %w: %q is no id", gateway, fleet.ErrDamaged, id)
 	}
-	e, err := fleet.ParseEvent(fields)
+	e, err := fleet.DecodeEvent(value)
 	if err != nil {
 		return nil, fmt.Errorf("event %s of %q: %w", id, gateway, err)
 	}
 	l := &eventLine{
-		Time: at, ID: id, Gateway: gateway, Kind: e.Kind, Route: e.Route, Method: e.Method, Score: e.Score, Signals: e.Signals.String(),
+		Time: at, ID: id, Gateway: gateway, Kind: e.Kind, Route: e.Route, Method: e.Method, Score: e.Score, Signals: e.Signals,
 		Peer: e.Peer, RequestID: e.RequestID, Connection: e.Connection, Requests: e.Requests,
 	}
 	if e.Address.IsValid() {

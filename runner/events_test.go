@@ -22,7 +22,7 @@ import (
 // entry is one of a stream.
 type entry struct {
 	gateway, id string
-	fields      map[string]any
+	value       []byte
 }
 
 // entries are what a source has, and what was asked of it.
@@ -34,11 +34,11 @@ type entries struct {
 	closed int
 }
 
-func (e *entries) Events(_ context.Context, since time.Duration, gateway string, follow bool, take func(gateway, id string, fields map[string]any) error) error {
+func (e *entries) Events(_ context.Context, since time.Duration, gateway string, follow bool, take func(gateway, id string, value []byte) error) error {
 	e.since, e.follow = since, follow
 	for _, one := range e.all {
 		if gateway == "" || gateway == one.gateway {
-			if err := take(one.gateway, one.id, one.fields); err != nil {
+			if err := take(one.gateway, one.id, one.value); err != nil {
 				return err
 			}
 		}
@@ -51,24 +51,23 @@ func (e *entries) Close() error {
 	return nil
 }
 
-func entryOf(gateway, id string, e *fleet.Event) entry {
-	fields := map[string]any{}
-	list := e.Fields()
-	for i := 0; i < len(list); i += 2 {
-		fields[list[i]] = list[i+1]
+func entryOf(gateway, id string, e fleet.Event) entry {
+	value, err := e.Encode()
+	if err != nil {
+		panic(err)
 	}
-	return entry{gateway, id, fields}
+	return entry{gateway, id, value}
 }
 
 func someEntries() []entry {
 	return []entry{
-		entryOf("gw-1", "1764000000123-0", &fleet.Event{
-			Kind: fleet.KindCall, Route: "orders", Method: "POST", Score: 0.95, Signals: signal.Of(signal.Retransmit, signal.PortScan),
+		entryOf("gw-1", "1764000000123-0", fleet.Event{
+			Kind: fleet.KindCall, Route: "orders", Method: "POST", Score: 0.95, Signals: "retransmit port-scan",
 			Address: netip.MustParseAddr("2001:db8::1"), RequestID: "f00d", Connection: 17, Requests: 3,
 		}),
-		entryOf("gw-2", "1764000000124-7", &fleet.Event{Kind: fleet.KindSource, Score: 1, Address: netip.MustParseAddr("203.0.113.7")}),
-		entryOf("gw-1", "1764000001000-0", &fleet.Event{Kind: fleet.KindBaselineShift, Route: "\x1b[31mred", Method: "GET"}),
-		entryOf("gw-1", "1764000002000-0", &fleet.Event{Kind: fleet.KindStrangers, Peer: "gw-7"}),
+		entryOf("gw-2", "1764000000124-7", fleet.Event{Kind: fleet.KindSource, Score: 1, Address: netip.MustParseAddr("203.0.113.7")}),
+		entryOf("gw-1", "1764000001000-0", fleet.Event{Kind: fleet.KindBaselineShift, Route: "\x1b[31mred", Method: "GET"}),
+		entryOf("gw-1", "1764000002000-0", fleet.Event{Kind: fleet.KindStrangers, Peer: "gw-7"}),
 	}
 }
 
@@ -122,10 +121,10 @@ func TestEventsCommand(t *testing.T) {
 // TestEventsThatCannotBeRead: they are named, the others are printed, and the command fails.
 func TestEventsThatCannotBeRead(t *testing.T) {
 	s := &entries{all: append(someEntries()[:1],
-		entry{"gw-1", "x", map[string]any{"v": "1", "kind": "call"}},
-		entry{"gw-1", "9007199254740993-0", map[string]any{"v": "1", "kind": "call"}},
-		entry{"gw-1", "5-0", map[string]any{"v": "2"}},
-		entry{"gw-1", "5-1", map[string]any{"v": "1", "kind": "\x1b[31m"}})}
+		entry{"gw-1", "x", []byte(`{"v":1,"kind":"call"}`)},
+		entry{"gw-1", "9007199254740993-0", []byte(`{"v":1,"kind":"call"}`)},
+		entry{"gw-1", "5-0", []byte(`{"v":2}`)},
+		entry{"gw-1", "5-1", []byte(`{"v":1,"kind":"\x1b[31m"}`)})}
 	out, aside, err := eventsCommand(t, s, "--json")
 	if strings.Count(out, "\n") != 1 || strings.Count(aside, "\n") != 4 || !errors.Is(err, errEventsSkipped) || !strings.HasSuffix(err.Error(), ": 4") {
 		t.Errorf("%v\n%s%s", err, out, aside)
@@ -153,10 +152,10 @@ func TestMakingEvents(t *testing.T) {
 	f := &fleet.Flag{Address: netip.MustParseAddr("192.0.2.78"), Score: 0.7, Signals: "port-scan", Origin: "watcher"}
 	for _, shares := range []bool{false, true} {
 		want := fleet.Event{
-			Kind: fleet.KindCall, Route: "orders", Method: "POST", Score: 0.9, Signals: signal.Of(signal.Retransmit),
+			Kind: fleet.KindCall, Route: "orders", Method: "POST", Score: 0.9, Signals: "retransmit",
 			RequestID: "f00d", Connection: 17, Requests: 3,
 		}
-		source := fleet.Event{Kind: fleet.KindSource, Score: 0.7, Signals: signal.Of(signal.PortScan)}
+		source := fleet.Event{Kind: fleet.KindSource, Score: 0.7, Signals: "port-scan"}
 		if shares {
 			want.Address, source.Address = netip.MustParseAddr("192.0.2.77"), f.Address
 		}

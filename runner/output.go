@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -44,37 +43,41 @@ type output struct {
 	wait     sync.WaitGroup
 }
 
-// newOutput opens the log and registers what is counted. A log that cannot be written is no reason not to serve.
-func newOutput(c conf.Config, clock bpf.Clock, log zerolog.Logger) *output {
-	o := &output{clock: clock, counters: new(plugins.Counters), stats: new(server.Stats), registry: prometheus.NewRegistry(), stop: func() {}}
+// newFigures returns what reports are made of; nil, if nobody could ask for one.
+func newFigures(c conf.Config, now func() time.Time) *report.Figures {
+	if c.Metrics.Listen == "" && len(c.Redis.Addresses) == 0 {
+		return nil
+	}
+	return report.New(report.Options{Routes: c.Report.Routes, Gateway: gatewayName(c.Fleet), Now: now})
+}
+
+// newOutput opens the log and registers what is counted; told is told of flagged calls. A log that cannot be written is no reason
+// not to serve.
+func newOutput(c conf.Config, clock bpf.Clock, figures *report.Figures, told func(*correlator.CallRecord), log zerolog.Logger) *output {
+	o := &output{clock: clock, figures: figures, counters: new(plugins.Counters), stats: new(server.Stats), registry: prometheus.NewRegistry(), stop: func() {}}
 	o.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.RegisterServer(o.registry, o.stats)
 	metrics.RegisterPlugins(o.registry, o.counters)
 	if layout, err := bpf.Layout(); err == nil {
 		metrics.RegisterBuild(o.registry, buildVersion(), fmt.Sprintf("%016x", layout))
 	}
-	f := newFlags(log.With().Str("part", "flags").Logger())
+	f := newFlags(told, log.With().Str("part", "flags").Logger())
 	o.flagged = calls.NewQueue(flagQueue, f)
 	metrics.RegisterQueue(o.registry, "flags", o.flagged.Dropped, o.flagged.Waiting)
 	metrics.RegisterFlags(o.registry, f.dropped.Load)
 	if c.Metrics.Listen != "" {
 		o.metered = calls.NewQueue(c.Calls.Queue, metrics.NewCalls(o.registry, c.Metrics.Series))
 		metrics.RegisterQueue(o.registry, "metrics", o.metered.Dropped, o.metered.Waiting)
-		o.keepFigures(c)
+	}
+	if figures != nil {
+		o.reported = calls.NewQueue(c.Calls.Queue, figures)
+		metrics.RegisterQueue(o.registry, "report", o.reported.Dropped, o.reported.Waiting)
+		metrics.RegisterReport(o.registry, figures.Routes, figures.Beyond)
 	}
 	if c.Calls.File != "" {
 		o.openLog(c.Calls, log.With().Str("part", "calls").Logger())
 	}
 	return o
-}
-
-// keepFigures keeps what reports are made of.
-func (o *output) keepFigures(c conf.Config) {
-	gateway, _ := os.Hostname() // without a name there is one gateway all the same
-	o.figures = report.New(report.Options{Routes: c.Report.Routes, Gateway: gateway, Now: time.Now})
-	o.reported = calls.NewQueue(c.Calls.Queue, o.figures)
-	metrics.RegisterQueue(o.registry, "report", o.reported.Dropped, o.reported.Waiting)
-	metrics.RegisterReport(o.registry, o.figures.Routes, o.figures.Beyond)
 }
 
 func (o *output) openLog(c conf.Calls, log zerolog.Logger) {

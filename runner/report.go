@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fivetuple/conf"
 	"fivetuple/runner/report"
 )
 
@@ -32,8 +33,9 @@ func (a *app) newReportCommand() *cobra.Command {
 		Use:   "report",
 		Short: "Print what became of the calls of each route",
 		Long: "Print what became of the calls of each route that ended in the last hour, or in up to 24 (--since): how many, their times,\n" +
-			"bytes, what was sent again, and what was flagged. The runner keeps these figures in memory since it was started, and serves\n" +
-			"them where its metrics are (the setting metrics.listen).",
+			"bytes, what was sent again, and what was flagged. With Redis (the setting redis.addresses) it is of all gateways of the\n" +
+			"fleet, as they have told within a minute; without it of this host's runner, which keeps the figures in memory since it was\n" +
+			"started and serves them where its metrics are (the setting metrics.listen).",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q.oneRoute = cmd.Flags().Changed("route")
@@ -44,6 +46,22 @@ func (a *app) newReportCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.route, "route", "", "only calls of the route with this id; global: of global rules")
 	cmd.Flags().StringVar(&q.format, "format", "table", "table: for people; json: all there is")
 	return cmd
+}
+
+// collectReport makes a report of all gateways of the fleet, or, without one, of the runner of this host.
+func collectReport(ctx context.Context, c conf.Config, q report.Query) (r report.Report, err error) {
+	switch {
+	case len(c.Redis.Addresses) > 0:
+		l, err := lookAtFleet(ctx, c)
+		if err != nil {
+			return r, err
+		}
+		r, err = report.Collect(ctx, q, l.Now(), l)
+		return r, errors.Join(err, l.Close())
+	case c.Metrics.Listen == "":
+		return r, errNoFigures
+	}
+	return report.Fetch(ctx, c.Metrics.Listen, q)
 }
 
 func (a *app) report(ctx context.Context, out io.Writer, q reportQuery) error {
@@ -57,14 +75,11 @@ func (a *app) report(ctx context.Context, out io.Writer, q reportQuery) error {
 	if err != nil {
 		return err
 	}
-	if c.Metrics.Listen == "" {
-		return errNoFigures
-	}
 	asked := report.Query{Since: q.since}
 	if q.oneRoute {
 		asked.Route = &q.route
 	}
-	r, err := report.Fetch(ctx, c.Metrics.Listen, asked)
+	r, err := collectReport(ctx, c, asked)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type app struct {
 }
 
 func newRootCommand() *cobra.Command {
-	var a app
+	a := app{openFleet: viewFleet}
 	root := &cobra.Command{
 		Use:           "fivetuple",
 		Short:         "What the network did to every API call: kernel records for Apache APISIX",
@@ -25,7 +25,7 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "settings that differ from the defaults (fivetuple.yaml)")
-	root.AddCommand(a.newAgentCommand(), a.newRunCommand(), a.newRouteCommand(), a.newCallsCommand(), a.newSourcesCommand(), a.newReportCommand(), newReplayCommand(), newVersionCommand())
+	root.AddCommand(a.newAgentCommand(), a.newRunCommand(), a.newRouteCommand(), a.newCallsCommand(), a.newSourcesCommand(), a.newReportCommand(), a.newEventsCommand(openEvents), newReplayCommand(), newVersionCommand())
 	return root
 }
 

@@ -18,6 +18,7 @@ type fleetView struct {
 	moment func(now uint64) fleet.Moment
 	// flags hands over the list of flags of each gateway.
 	flags func(ctx context.Context, hear func(gateway string, value []byte)) error
+	close func() error
 }
 
 // addTo adds the fleet's flags to the lines of this host: with who holds what. Lists that are not sound are passed over, and

@@ -49,6 +49,7 @@ func (a *app) listSources(cmd *cobra.Command, asJSON bool) error {
 	if a.openFleet != nil {
 		if view, fleetErr = a.openFleet(cmd.Context(), c); view != nil {
 			lines, fleetErr = view.addTo(cmd.Context(), lines, look, own)
+			fleetErr = errors.Join(fleetErr, view.close())
 		}
 	}
 	slices.SortFunc(lines, func(a, b sourceLine) int {

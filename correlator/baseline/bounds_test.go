@@ -209,7 +209,7 @@ func TestTogether(t *testing.T) {
 					w.b.Merge(now, want.Key, p, []Peer{{"a", forge(o, 1000, 1)}, {"b", forge(o, 100, 2)}})
 				}
 			}
-			w.b.Published()
+			w.b.Published(math.MaxInt)
 			w.b.Strangers()
 		}
 	})

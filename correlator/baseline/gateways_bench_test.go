@@ -2,6 +2,7 @@ package baseline
 
 import (
 	"fmt"
+	"math"
 	"testing"
 )
 
@@ -24,7 +25,7 @@ func realistic(tb testing.TB, gateways int) (values []Peer) {
 				w.b.Learn(w.now, testKey(), &Observation{Source: address(source), Values: v})
 			}
 		})
-		p := w.b.Published()
+		p := w.b.Published(math.MaxInt)
 		values = append(values, Peer{Gateway: gatewayName(i), Value: p[len(p)-1].Value})
 	}
 	return values

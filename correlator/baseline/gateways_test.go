@@ -1,10 +1,13 @@
 package baseline
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestGatewaysLearnTogether: a gateway that starts has a verdict at the first call that it is asked about, and its quantiles are those
@@ -85,7 +88,7 @@ func TestWithoutTheOthers(t *testing.T) {
 	if *alone.b.Usual(testKey()) != *shares.b.Usual(testKey()) {
 		t.Errorf("%+v, want %+v", shares.b.Usual(testKey()), alone.b.Usual(testKey()))
 	}
-	if p := alone.b.Published(); len(p) > 0 || alone.b.Wants(alone.now) != nil {
+	if p := alone.b.Published(math.MaxInt); len(p) > 0 || alone.b.Wants(alone.now) != nil {
 		t.Errorf("a gateway that does not share publishes %d windows", len(p))
 	}
 	alone.b.Merge(alone.now, testKey(), alone.b.o.period(alone.b.wall(alone.now)), []Peer{{"x", forge(alone.b.o, 1e6, 9)}})
@@ -113,7 +116,7 @@ func TestWhatIsPublished(t *testing.T) {
 	}
 	seen := map[pair]float64{}
 	take := func() (n int) {
-		for _, p := range w.b.Published() {
+		for _, p := range w.b.Published(math.MaxInt) {
 			h, err := decode(p.Value, o.Window)
 			if err != nil || h.Weight <= seen[pair{p.Key, p.Period}] || p.Key.Route == "" {
 				t.Errorf("%+v, %v, %v before", p.Key, err, seen[pair{p.Key, p.Period}])
@@ -124,7 +127,7 @@ func TestWhatIsPublished(t *testing.T) {
 		}
 		return n
 	}
-	if n := take(); n < 4 || n > 8 || len(w.b.Published()) > 0 {
+	if n := take(); n < 4 || n > 8 || len(w.b.Published(math.MaxInt)) > 0 {
 		t.Errorf("%d windows were published", n)
 	}
 	for range 20 {
@@ -134,9 +137,36 @@ func TestWhatIsPublished(t *testing.T) {
 	if n := take(); n > 1 || w.b.Counters().Published != uint64(len(seen)) { // the other key's may be its first
 		t.Errorf("%d windows were published, %+v", n, w.b.Counters())
 	}
-	w.windows(20, func() { w.crowd(30) })
-	if n := len(w.b.Published()); n > 2*o.Keys || w.b.Counters().Unpublished < 10 {
+	w.windows(2*o.Windows+20, func() { w.crowd(30) })
+	if n := len(w.b.Published(math.MaxInt)); n > o.Windows*o.Keys || w.b.Counters().Unpublished < 10 {
 		t.Errorf("%d windows waited: %+v", n, w.b.Counters())
+	}
+}
+
+// TestRepublish: what has got lost is told again, a part at a time, also by a process that has it from its file alone.
+func TestRepublish(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.b.Share(0.2)
+	w.windows(4, func() { w.crowd(30) })
+	told := w.b.Published(math.MaxInt)
+	if len(told) < 3 || len(w.b.Published(math.MaxInt)) > 0 {
+		t.Fatalf("%d windows were told", len(told))
+	}
+	again := New(w.b.o)
+	again.SetWall(time.Duration(w.b.offset.Load()))
+	again.Share(0.2)
+	if err := again.Load(bytes.NewReader(savedText(t, w.b))); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*Baselines{w.b, again} {
+		b.Republish(w.now)
+		var got []Published
+		for part := b.Published(2); len(part) > 0; part = b.Published(2) {
+			got = append(got, part...)
+		}
+		if d := cmp.Diff(told, got); d != "" {
+			t.Errorf("told again (-first +again):\n%s", d)
+		}
 	}
 }
 

@@ -48,7 +48,7 @@ func newGateways(tb testing.TB, o Options, n int) *gateways {
 func (g *gateways) exchange() {
 	g.tb.Helper()
 	for i, w := range g.worlds {
-		for _, p := range w.b.Published() {
+		for _, p := range w.b.Published(math.MaxInt) {
 			if g.forged[i] == nil {
 				g.publish(i, p.Key, p.Period, p.Value)
 			}

@@ -1,6 +1,10 @@
 package baseline
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Published is a window of this gateway's own calls, to be told to the others.
 type Published struct {
@@ -39,7 +43,7 @@ type outgoing struct {
 }
 
 // offer takes an own window that others should know of. Of a period, the heaviest is the last: a lighter one does not replace it.
-// There are at most two windows a key that wait; the oldest go, which is counted.
+// There is a bound of how many wait; the oldest go, which is counted.
 func (b *Baselines) offer(e *entry, w *window) {
 	p := b.o.period(w.To)
 	e.rewind(p)
@@ -48,17 +52,18 @@ func (b *Baselines) offer(e *entry, w *window) {
 	}
 	e.offered, e.offeredWeight = p, w.Weight
 	b.outbox = append(b.outbox, outgoing{e, w})
-	if excess := len(b.outbox) - 2*b.o.Keys; excess > 0 {
+	if excess := len(b.outbox) - b.o.Windows*b.o.Keys; excess > 0 {
 		b.outbox = append(b.outbox[:0], b.outbox[excess:]...)
 		b.counters.unpublished.Add(uint64(excess)) //nolint:gosec // above 0
 	}
 }
 
-// Published returns the windows that were closed since the last time, the oldest first.
-func (b *Baselines) Published() []Published {
+// Published returns windows that were closed since the last time, the oldest first, at most so many; the rest stays.
+func (b *Baselines) Published(most int) []Published {
 	b.rotating.Lock()
-	out := b.outbox
-	b.outbox = nil
+	n := min(most, len(b.outbox))
+	out := b.outbox[:n:n]
+	b.outbox = b.outbox[n:]
 	b.rotating.Unlock()
 	var published []Published
 	for _, o := range out {
@@ -66,4 +71,28 @@ func (b *Baselines) Published() []Published {
 	}
 	b.counters.published.Add(uint64(len(published)))
 	return published
+}
+
+// Republish has Published return, in time, every window again that others still have use for: what they were written to has
+// lost them, or they are those of the file. Of a period it is the heaviest.
+func (b *Baselines) Republish(now uint64) {
+	b.rotating.Lock()
+	defer b.rotating.Unlock()
+	if !b.isShared() {
+		return
+	}
+	b.outbox = nil
+	oldest := b.wall(now) - int64(b.o.Kept())
+	for _, e := range b.entries {
+		heaviest := map[int64]*window{}
+		for _, w := range e.closed {
+			p := b.o.period(w.To)
+			if before := heaviest[p]; w.To > oldest && (before == nil || w.Weight > before.Weight) {
+				heaviest[p] = w
+			}
+		}
+		for _, p := range slices.Sorted(maps.Keys(heaviest)) {
+			b.outbox = append(b.outbox, outgoing{e, heaviest[p]})
+		}
+	}
 }

@@ -1,11 +1,11 @@
 package fleet
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"net/netip"
-	"strconv"
-
-	"fivetuple/correlator/signal"
+	"strings"
 )
 
 // Kind says what an Event is of.
@@ -20,52 +20,90 @@ const (
 	KindStrangers     Kind = "strangers"      // gateways whose routes are others: two fleets of one name
 )
 
-// Bounds of an event's texts in bytes, and of its fields.
 const (
+	// EventField is the field of a stream's entry that has the event.
+	EventField = "event"
+	// MaxEvent is the longest event that is read, in bytes.
+	MaxEvent = 4 << 10
+
+	// Bounds of an event's texts, in bytes.
 	maxRoute, maxMethod, maxRequestID = 128, 32, 63
-	maxFields                         = 16
 )
 
 // Event is an entry of a gateway's stream. Its time is that of the entry's id, by Redis' clock; its gateway is the key's.
 type Event struct {
-	Kind    Kind
-	Route   string
-	Method  string
-	Score   float64 // 0 to 1
-	Signals signal.Set
+	Head
+	Kind    Kind    `json:"kind"`
+	Route   string  `json:"route,omitempty"`
+	Method  string  `json:"method,omitempty"`
+	Score   float64 `json:"score,omitempty"`   // 0 to 1
+	Signals string  `json:"signals,omitempty"` // names, separated by spaces
 	// Address is the source's; no address unless verdicts are shared.
-	Address netip.Addr
+	Address netip.Addr `json:"address,omitzero"`
 	// Peer is the other gateway that it is about.
-	Peer string
+	Peer string `json:"peer,omitempty"`
 	// RequestID, Connection and Requests name a call, as the gateway's log does.
-	RequestID            string
-	Connection, Requests uint64
+	RequestID  string `json:"request_id,omitempty"`
+	Connection uint64 `json:"connection,omitempty"`
+	Requests   uint64 `json:"connection_requests,omitempty"`
 }
 
-// Fields returns the entry's fields, name and value in turn. Texts are cut to their bounds, and what is not known is left out.
-func (e *Event) Fields() []string {
-	fields := []string{"v", strconv.Itoa(Version), "kind", string(e.Kind)}
-	add := func(name, value string) {
-		if value != "" {
-			fields = append(fields, name, value)
+// Encode returns the event's text. Its texts are cut to their bounds.
+func (e Event) Encode() ([]byte, error) {
+	e.Head = newHead()
+	e.Route, e.Method, e.RequestID = cut(e.Route, maxRoute), cut(e.Method, maxMethod), cut(e.RequestID, maxRequestID)
+	e.Score = math.Round(e.Score*1000) / 1000
+	if err := e.Valid(); err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	return Encode(e)
+}
+
+// DecodeEvent reads an event. The error is ErrVersion or ErrDamaged. What it has of texts is as it was written: whoever shows
+// them has to mind what is not printable.
+func DecodeEvent(text []byte) (e Event, err error) {
+	if len(text) > MaxEvent {
+		return Event{}, fmt.Errorf("%w: %d bytes", ErrDamaged, len(text))
+	}
+	if err := Decode(text, &e); err != nil {
+		return Event{}, err
+	}
+	return e, nil
+}
+
+// Valid says what no gateway can have said.
+func (e *Event) Valid() error {
+	var errs []error
+	switch e.Kind {
+	case KindCall, KindSource, KindBaselineShift, KindSameID, KindStrangers:
+	default:
+		errs = append(errs, errors.New("kind: unknown"))
+	}
+	for _, t := range []struct {
+		name, text string
+		most       int
+	}{{"route", e.Route, maxRoute}, {"method", e.Method, maxMethod}, {"request_id", e.RequestID, maxRequestID}} {
+		if len(t.text) > t.most {
+			errs = append(errs, fmt.Errorf("%s: %d bytes, at most %d", t.name, len(t.text), t.most))
 		}
 	}
-	add("route", cut(e.Route, maxRoute))
-	add("method", cut(e.Method, maxMethod))
-	if e.Score != 0 {
-		add("score", strconv.FormatFloat(math.Round(e.Score*1000)/1000, 'f', -1, 64))
+	if !(e.Score >= 0 && e.Score <= 1) {
+		errs = append(errs, errors.New("score: not in 0..1"))
 	}
-	add("signals", e.Signals.String())
+	if !isPlain(e.Signals, maxSignals) {
+		errs = append(errs, errors.New("signals: no names"))
+	}
 	if e.Address.IsValid() {
-		add("address", e.Address.String())
+		errs = append(errs, checkAddress(e.Address))
 	}
-	add("peer", e.Peer)
-	add("request_id", cut(e.RequestID, maxRequestID))
-	if e.Connection != 0 {
-		add("connection", strconv.FormatUint(e.Connection, 10))
+	if e.Peer != "" {
+		errs = append(errs, ValidName(e.Peer))
 	}
-	if e.Requests != 0 {
-		add("requests", strconv.FormatUint(e.Requests, 10))
-	}
-	return fields
+	return errors.Join(errs...)
+}
+
+// cut returns a text's first bytes, as JSON can have them.
+func cut(text string, most int) string {
+	text = strings.ToValidUTF8(text, "?")
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }

@@ -2,15 +2,13 @@ package fleet
 
 import (
 	"errors"
-	"maps"
+	"math"
 	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"fivetuple/correlator/signal"
 )
 
 func someWho() Who {
@@ -66,19 +64,10 @@ func TestWho(t *testing.T) {
 	}
 }
 
-// asRead returns fields as the client of Redis has them.
-func asRead(fields []string) map[string]any {
-	m := map[string]any{}
-	for i := 0; i < len(fields); i += 2 {
-		m[fields[i]] = fields[i+1]
-	}
-	return m
-}
-
 func someEvents() []Event {
 	return []Event{
 		{
-			Kind: KindCall, Route: "orders", Method: "POST", Score: 0.95, Signals: signal.Of(signal.Retransmit, signal.PortScan),
+			Kind: KindCall, Route: "orders", Method: "POST", Score: 0.95, Signals: "retransmit port-scan",
 			Address: netip.MustParseAddr("2001:db8::1"), RequestID: "f00d", Connection: 17, Requests: 3,
 		},
 		{Kind: KindSource, Score: 1, Address: netip.MustParseAddr(bad)},
@@ -90,47 +79,55 @@ func someEvents() []Event {
 
 func TestEvents(t *testing.T) {
 	for _, want := range someEvents() {
-		fields := want.Fields()
-		got, err := ParseEvent(asRead(fields))
+		text, err := want.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := DecodeEvent(text)
+		want.Head = newHead()
 		if err != nil || got != want {
-			t.Errorf("%+v, %v, of %q", got, err, fields)
+			t.Errorf("%+v, %v, of %s", got, err, text)
 		}
 	}
-	const golden = "v 1 kind call route orders method POST score 0.95 signals retransmit port-scan address 2001:db8::1 request_id f00d connection 17 requests 3"
-	if got := strings.Join(someEvents()[0].Fields(), " "); got != golden {
-		t.Error(got)
+	const golden = `{"v":1,"kind":"call","route":"orders","method":"POST","score":0.95,"signals":"retransmit port-scan","address":"2001:db8::1",` +
+		`"request_id":"f00d","connection":17,"connection_requests":3}`
+	if got, err := someEvents()[0].Encode(); string(got) != golden {
+		t.Errorf("%s, %v", got, err)
 	}
-	long := Event{Kind: KindCall, Route: strings.Repeat("r", 200), Method: strings.Repeat("m", 200), RequestID: strings.Repeat("i", 200), Score: 2.0 / 3}
-	got, err := ParseEvent(asRead(long.Fields()))
-	if err != nil || got.Route != long.Route[:maxRoute] || got.Method != long.Method[:maxMethod] || got.RequestID != long.RequestID[:maxRequestID] || got.Score != 0.667 {
+	long := Event{Kind: KindCall, Route: "\xff" + strings.Repeat("r", 200), Method: strings.Repeat("m", 200), RequestID: strings.Repeat("i", 200), Score: 2.0 / 3}
+	text, err := long.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeEvent(text)
+	if err != nil || got.Route != "?"+long.Route[1:maxRoute] || got.Method != long.Method[:maxMethod] || got.RequestID != long.RequestID[:maxRequestID] || got.Score != 0.667 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestDamagedEvents(t *testing.T) {
-	whole := asRead(someEvents()[0].Fields())
-	for name, values := range map[string][]any{
-		"v": {"", "x", "-1", 1, nil}, "kind": {"", "Call", 7}, "route": {strings.Repeat("r", 129), nil}, "method": {strings.Repeat("m", 33)},
-		"score": {"", "-0.1", "1.1", "NaN", "+Inf"}, "signals": {"half-open\x00", strings.Repeat("half-open ", 99)},
-		"address": {"", "localhost", "0.0.0.0", "fe80::1%lo"}, "peer": {"", "a:b"}, "request_id": {strings.Repeat("i", 64)},
-		"connection": {"", "-1", "18446744073709551616"}, "requests": {"x"}, "unknown": {""},
+	for _, text := range []string{
+		``, `{}`, `{"v":"x"}`, `{"v":1}`, `{"v":1,"kind":"Call"}`, `{"v":1,"kind":7}`, `{"v":1,"kind":"call","route":7}`,
+		`{"v":1,"kind":"call","route":"` + strings.Repeat("r", 129) + `"}`, `{"v":1,"kind":"call","method":"` + strings.Repeat("m", 33) + `"}`,
+		`{"v":1,"kind":"call","score":-0.1}`, `{"v":1,"kind":"call","score":1.1}`, `{"v":1,"kind":"call","score":"NaN"}`,
+		`{"v":1,"kind":"call","signals":"half-open\u0000"}`, `{"v":1,"kind":"call","signals":"` + strings.Repeat("half-open ", 99) + `"}`,
+		`{"v":1,"kind":"source","address":"localhost"}`, `{"v":1,"kind":"source","address":"0.0.0.0"}`, `{"v":1,"kind":"source","address":"fe80::1%lo"}`,
+		`{"v":1,"kind":"strangers","peer":"a:b"}`, `{"v":1,"kind":"call","request_id":"` + strings.Repeat("i", 64) + `"}`,
+		`{"v":1,"kind":"call","connection":-1}`, `{"v":1,"kind":"call","connection":18446744073709551616}`, `{"v":1,"kind":"call","unknown":""}`,
+		`{"v":1,"kind":"call"} {}`, `{"v":1,"kind":"call","route":"` + strings.Repeat(" ", MaxEvent) + `"}`,
 	} {
-		for _, value := range values {
-			fields := maps.Clone(whole)
-			fields[name] = value
-			if got, err := ParseEvent(fields); !errors.Is(err, ErrDamaged) || got != (Event{}) {
-				t.Errorf("%s=%v: %+v, %v", name, value, got, err)
-			}
+		if got, err := DecodeEvent([]byte(text)); !errors.Is(err, ErrDamaged) || got != (Event{}) {
+			t.Errorf("%.80s: %+v, %v", text, got, err)
 		}
 	}
-	if _, err := ParseEvent(map[string]any{"v": "2", "kind": "whatever"}); !errors.Is(err, ErrVersion) {
+	if _, err := DecodeEvent([]byte(`{"v":2,"kind":"whatever"}`)); !errors.Is(err, ErrVersion) {
 		t.Error(err)
 	}
-	if _, err := ParseEvent(map[string]any{"v": "1"}); !errors.Is(err, ErrDamaged) {
-		t.Error(err)
+	if got, err := DecodeEvent([]byte(`{"v":1,"kind":"call","signals":"half-open telepathy"}`)); err != nil || got.Signals != "half-open telepathy" {
+		t.Errorf("of a newer gateway: %+v, %v", got, err)
 	}
-	if got, err := ParseEvent(map[string]any{"v": "1", "kind": "call", "signals": "half-open telepathy"}); err != nil || got.Signals != signal.Of(signal.HalfOpen) {
-		t.Errorf("%+v, %v", got, err)
+	if _, err := (Event{Kind: "x"}).Encode(); err == nil {
+		t.Error("it was written though it cannot be read")
 	}
 }
 
@@ -213,21 +210,13 @@ func again[T any](t *testing.T, text []byte, decode func([]byte) (T, error), enc
 // FuzzEvents: what is read is written to the same.
 func FuzzEvents(f *testing.F) {
 	for _, e := range someEvents() {
-		f.Add(strings.Join(e.Fields(), "\n"))
+		text, _ := e.Encode()
+		f.Add(text)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		fields := strings.Split(text, "\n")
-		if len(fields)%2 != 0 {
-			return
-		}
-		e, err := ParseEvent(asRead(fields))
-		if err != nil {
-			return
-		}
-		again, err := ParseEvent(asRead(e.Fields()))
-		e.Score, again.Score = 0, 0 // three digits are written
-		if err != nil || e != again {
-			t.Errorf("%+v, %+v, %v", e, again, err)
-		}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		again(t, text, DecodeEvent, func(e *Event) ([]byte, error) {
+			e.Score = math.Round(e.Score*1000) / 1000
+			return e.Encode()
+		})
 	})
 }
