@@ -40,8 +40,7 @@ func Fetch(ctx context.Context, address string, q Query) (Report, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	answer, err := client.Do(request)
-	var of *url.Error
-	if errors.As(err, &of) {
+	if of, ok := errors.AsType[*url.Error](err); ok {
 		err = of.Err // without the whole address again
 	}
 	if err != nil {
