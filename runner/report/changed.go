@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Changed is a value that other gateways do not have yet.
@@ -16,18 +17,40 @@ type Changed struct {
 // Changed returns the figures of all buckets of a length that have changed since a mark, and the mark of now. The mark 0 brings all that there
 // is. Each has the whole bucket: it takes the place of what was published of it before.
 func (f *Figures) Changed(step int64, since uint64) (changed []Changed, mark uint64) {
+	var cells []*cell
 	unix := f.options.Now().Unix()
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.advance(unix)
+	mark = f.revision
 	for _, b := range f.ring(step).buckets {
 		for route, c := range b.cells {
 			if c.revision > since {
-				changed = append(changed, Changed{Bucket: Bucket{Step: step, Start: b.start}, Route: route, Value: c.value()})
+				changed = append(changed, Changed{Bucket: Bucket{Step: step, Start: b.start}, Route: route})
+				cells = append(cells, c)
 			}
 		}
 	}
-	return changed, f.revision
+	f.mu.Unlock()
+	for i, v := range f.pack(cells) { // what calls change meanwhile is given again
+		changed[i].Value = v
+	}
+	return changed, mark
+}
+
+// packedAtOnce is how many routes' figures are packed while calls wait.
+const packedAtOnce = 32
+
+// pack returns the values of some cells.
+func (f *Figures) pack(cells []*cell) []*Value {
+	values := make([]*Value, 0, len(cells))
+	for some := range slices.Chunk(cells, packedAtOnce) {
+		f.mu.Lock()
+		for _, c := range some {
+			values = append(values, c.value())
+		}
+		f.mu.Unlock()
+	}
+	return values
 }
 
 func (f *Figures) ring(step int64) *ring {
@@ -53,6 +76,9 @@ func (f *Figures) Load(b Bucket, route string, value []byte) error {
 	into, err := f.ring(b.Step).before(b)
 	if err != nil {
 		return err
+	}
+	if start := time.Unix(b.Start, 0); start.Before(f.began) {
+		f.began = start
 	}
 	c := into.cell(f.place(name(route)))
 	if c.load(v); into != f.ring(b.Step).last() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -39,6 +40,9 @@ func Fetch(ctx context.Context, address string, q Query) (Report, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	answer, err := client.Do(request)
+	if of, ok := errors.AsType[*url.Error](err); ok {
+		err = of.Err // without the whole address again
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("%w at %s (metrics.listen): %w", ErrNoRunner, address, err)
 	}

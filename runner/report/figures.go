@@ -11,6 +11,9 @@ import (
 // Other is the route that stands for all beyond the bound.
 const Other = "_other"
 
+// closedByCall is how many routes' figures in a bucket that has ended a call packs, at some 30 us each.
+const closedByCall = 1
+
 // maxRoute is the longest name of a route, in bytes; a longer one is cut.
 const maxRoute = 128
 
@@ -27,9 +30,9 @@ type Options struct {
 // Figures are those of finished calls per route, for a sliding day. It is the consumer of a queue; reports can be made at any time.
 type Figures struct {
 	options Options
-	began   time.Time
 
 	mu         sync.Mutex
+	began      time.Time // when the first call may have come
 	fine, hour ring
 	known      map[string]struct{} // routes with a bucket; at most Options.Routes
 	revision   uint64
@@ -57,6 +60,8 @@ func (f *Figures) Take(r *correlator.CallRecord) {
 	f.revision++
 	fine.cell(route).add(r, f.revision)
 	hour.cell(route).add(r, f.revision)
+	f.fine.close(closedByCall)
+	f.hour.close(closedByCall)
 }
 
 // Idle implements calls.Consumer.

@@ -10,11 +10,12 @@ import (
 func (f *Figures) Report(q Query) Report {
 	now := f.options.Now()
 	buckets := Buckets(now, q.Since)
-	r := newReport(later(f.began, time.Unix(buckets[0].Start, 0)), now)
+	cells, began := f.cells(buckets, q.Route)
+	r := newReport(later(began, time.Unix(buckets[0].Start, 0)), now)
 	this := Gateway{Gateway: f.options.Gateway, LastSeen: r.To}
-	for id, values := range f.values(buckets, q.Route) { // merged without the lock: calls go on
+	for id, of := range cells {
 		var t total
-		for _, v := range values {
+		for _, v := range f.pack(of) { // and merged while calls go on
 			t.add(v)
 		}
 		this.Calls, this.Flagged = sum(this.Calls, t.Calls), sum(this.Flagged, t.Flagged)
@@ -25,11 +26,11 @@ func (f *Figures) Report(q Query) Report {
 	return r
 }
 
-// values returns what there is in some buckets, by route.
-func (f *Figures) values(buckets []Bucket, route *string) map[string][]*Value {
+// cells returns what there is in some buckets, by route.
+func (f *Figures) cells(buckets []Bucket, route *string) (all map[string][]*cell, began time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := make(map[string][]*Value)
+	all = make(map[string][]*cell)
 	for _, want := range buckets {
 		b := f.ring(want.Step).find(want.Start)
 		if b == nil {
@@ -37,11 +38,11 @@ func (f *Figures) values(buckets []Bucket, route *string) map[string][]*Value {
 		}
 		for id, c := range b.cells {
 			if route == nil || *route == id {
-				all[id] = append(all[id], c.value())
+				all[id] = append(all[id], c)
 			}
 		}
 	}
-	return all
+	return all, f.began
 }
 
 func later(a, b time.Time) time.Time {

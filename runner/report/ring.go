@@ -1,9 +1,15 @@
 package report
 
+import (
+	"maps"
+	"slices"
+)
+
 // ring holds the buckets of one length, the newest last, which is the only one that calls are added to.
 type ring struct {
 	step, keep int64
 	buckets    []*bucket
+	closing    []*cell // of closed buckets, which still have their sketches
 }
 
 type bucket struct {
@@ -27,8 +33,9 @@ func (g *ring) at(unix int64) (open *bucket, moved bool) {
 	}
 	clear(g.buckets[len(kept):])
 	g.buckets = kept
+	g.close(len(g.closing))
 	if last := g.last(); last != nil {
-		last.close()
+		g.closing = slices.AppendSeq(g.closing, maps.Values(last.cells))
 	}
 	open = &bucket{start: start, cells: make(map[string]*cell)}
 	g.buckets = append(g.buckets, open)
@@ -61,8 +68,12 @@ func (b *bucket) cell(route string) *cell {
 	return c
 }
 
-func (b *bucket) close() {
-	for _, c := range b.cells {
-		c.close()
+// close packs so many cells of closed buckets. Not all at once: calls wait meanwhile.
+func (g *ring) close(most int) {
+	for range min(most, len(g.closing)) {
+		last := len(g.closing) - 1
+		g.closing[last].close()
+		g.closing[last] = nil
+		g.closing = g.closing[:last]
 	}
 }

@@ -74,9 +74,7 @@ func TestLongestValue(t *testing.T) {
 	}
 	r.Request.Bytes, r.Response.Bytes = 1<<50, 1<<50
 	for us := 1.0; us < 4e9; us *= 1.001 {
-		ns := uint64(us * 1000)
-		r.Split.Network, r.Split.Arriving, r.Split.Waiting, r.Split.Serving, r.Split.Leaving, r.Split.Total = ns, ns, ns, ns, ns, ns
-		f.Take(r)
+		f.Take(alike(r, us))
 		r.Request.Bytes, r.Response.Bytes = 1000, 1000
 		r.Request.Payload, r.Response.Payload = 0, 0
 	}
