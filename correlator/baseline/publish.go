@@ -38,8 +38,8 @@ type outgoing struct {
 	window *window
 }
 
-// offer takes an own window that others should know of. Of a period, the heaviest is the last: a lighter one does not replace it.
-// There are at most two windows a key that wait; the oldest go, which is counted.
+// offer takes an own window that others should know of. Of a period, the heaviest is the last: a lighter one does not replace
+// it. At most two windows for each of Options.Keys wait; the oldest go, which is counted.
 func (b *Baselines) offer(e *entry, w *window) {
 	p := b.o.period(w.To)
 	e.rewind(p)
@@ -62,7 +62,8 @@ func (b *Baselines) Published() []Published {
 	b.rotating.Unlock()
 	var published []Published
 	for _, o := range out {
-		published = append(published, Published{Key: o.entry.key, Period: b.o.period(o.window.To), Value: encode(o.window, b.o.Window)})
+		value := encode(o.window, b.o.Window)
+		published = append(published, Published{Key: o.entry.key, Period: b.o.period(o.window.To), Value: value})
 	}
 	b.counters.published.Add(uint64(len(published)))
 	return published

@@ -19,6 +19,10 @@ const (
 	MaxValue = (int(Quantities)*maxQuantity+maxRate)*4/3 + 512
 )
 
+// maxHeard is more than the calls of a window, and minHeard less than a sketch of one weighs: what is made of such weights can
+// be packed.
+const maxHeard, minHeard = 1e12, 1e-6
+
 // value is a closed window as a gateway tells it to others. Neither sources nor their hashes are in it.
 type value struct {
 	Version  int                       `json:"v"`
@@ -69,7 +73,7 @@ func decode(text []byte, length time.Duration) (*heard, error) {
 	if err := strict(text, &h.value); err != nil {
 		return nil, err
 	}
-	if h.Version != valueVersion || !(h.Weight > 0 && h.Weight < maxWeight) || len(h.Rate) > maxRate {
+	if h.Version != valueVersion || !(h.Weight > 0 && h.Weight < maxHeard) || len(h.Rate) > maxRate {
 		return nil, fmt.Errorf("%w: not a window", ErrDamaged)
 	}
 	if h.Window != length.Milliseconds() {
@@ -77,7 +81,8 @@ func decode(text []byte, length time.Duration) (*heard, error) {
 	}
 	for q := range Quantities + 1 {
 		p := h.packed(q)
-		if err := p.ForEach(func(_ int, weight float64) { h.totals[q] += weight }); err != nil || q < Quantities && len(p) > maxQuantity {
+		err := p.ForEach(func(_ int, weight float64) { h.totals[q] += weight })
+		if err != nil || q < Quantities && len(p) > maxQuantity || len(p) > 0 && h.totals[q] < minHeard {
 			return nil, fmt.Errorf("%w: not a sketch", ErrDamaged)
 		}
 	}
