@@ -8,7 +8,7 @@ type Published struct {
 	// Period is the number of the window on the wall clock, which is the same on all gateways: windows that ended nearest to
 	// Period times Options.Window since 1970.
 	Period int64
-	Value  []byte // at most MaxValue bytes
+	Value  []byte // at most MaxPublished bytes
 }
 
 // maxPublished is how long a published window is kept at most.

@@ -15,8 +15,8 @@ const (
 	// valueVersion is the version of the values that are written and taken. What a member or a packed sketch means, and a
 	// sketch's accuracy and bins, make a new one.
 	valueVersion = 1
-	// MaxValue is the longest value that is taken, in bytes: the packed sketches in base64, and what is around them.
-	MaxValue = (int(Quantities)*maxQuantity+maxRate)*4/3 + 512
+	// MaxPublished is the longest value that is taken, in bytes: the packed sketches in base64, and what is around them.
+	MaxPublished = (int(Quantities)*maxQuantity+maxRate)*4/3 + 512
 )
 
 // maxHeard is more than the calls of a window, and minHeard less than a sketch of one weighs: what is made of such weights can
@@ -59,7 +59,7 @@ func encode(w *window, length time.Duration) []byte {
 // merged, and a weight that a window can have.
 func decode(text []byte, length time.Duration) (*heard, error) {
 	h := new(heard)
-	if len(text) > MaxValue {
+	if len(text) > MaxPublished {
 		return nil, fmt.Errorf("%w: %d bytes", ErrDamaged, len(text))
 	}
 	if !bytes.HasPrefix(text, []byte(`{"v":1,`)) {

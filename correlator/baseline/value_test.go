@@ -52,7 +52,7 @@ func TestDecode(t *testing.T) {
 		{"too much weight", strings.Replace(good, `"weight":1000`, `"weight":1e12`, 1), ErrDamaged},
 		{"an infinite weight", strings.Replace(good, `"weight":1000`, `"weight":1e999`, 1), ErrDamaged},
 		{"another window", strings.Replace(good, `"window":60000`, `"window":60001`, 1), errWindow},
-		{"long", good + strings.Repeat(" ", MaxValue), ErrDamaged},
+		{"long", good + strings.Repeat(" ", MaxPublished), ErrDamaged},
 		{"a long sketch", strings.Replace(good, `"sketches":["`, `"sketches":["`+strings.Repeat("AAAA", maxQuantity/3+1), 1), ErrDamaged},
 		{"an endless sketch", replaceSketch(good, bytes.Repeat([]byte{1}, 2*maxQuantity/2)), ErrDamaged},
 		{"half a sketch", replaceSketch(good, []byte{1, 2, 3}), ErrDamaged},
