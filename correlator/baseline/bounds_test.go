@@ -25,8 +25,8 @@ const keyBytes = 400 << 10
 // packedBytes is the longest that sketch.Pack makes: a byte for each bin's distance, and one or two for its units.
 const packedBytes = 4 << 10
 
-// fleetBytes is what a key takes on top where it learns with others, with Windows 12: six packed sketches a period, at most MaxPeers names
-// of 16 bytes for each of them, and for the comparison.
+// fleetBytes is what a key takes on top where it learns with others, with Windows 12: six packed sketches a period, at most
+// MaxPeers names of 16 bytes for each of them, and for the comparison.
 const fleetBytes = 12*(6*packedBytes+MaxPeers*16+512) + MaxPeers*16
 
 func heap() uint64 {

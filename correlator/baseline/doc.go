@@ -24,6 +24,6 @@
 //     left of it.
 //   - usual.go, renew.go, drift.go: from windows to what is usual; shift.go: when that is replaced.
 //   - publish.go, value.go: what others are told; wants.go: what they are asked; merge.go: what is made of it, and
-//     gateways.go, pool.go, fleet.go: how much a gateway may add; strangers.go: who is in the wrong fleet.
+//     gateways.go, pool.go, part.go, fleet.go: how much a gateway may add; strangers.go: who is in the wrong fleet.
 //   - save.go, load.go: the file.
 package baseline

@@ -54,7 +54,8 @@ func (w *fleetWindow) sole() (unique.Handle[string], bool) {
 	return w.from[0].gateway, len(w.from) == 1
 }
 
-// together makes one window of what the others say of a period, next to this gateway's own windows of it; nil if they say nothing.
+// together makes one window of what the others say of a period, next to this gateway's own windows of it; nil if they say
+// nothing.
 func (c *closer) together(period int64, own []*window, others []*heard) *fleetWindow {
 	if len(others) == 0 {
 		return nil
@@ -88,11 +89,11 @@ func (c *closer) together(period int64, own []*window, others []*heard) *fleetWi
 	return w
 }
 
-// factor returns by what the weights of a sketch are multiplied: calls to what the gateway counts for, and seconds, of which all
-// gateways have as many, to those of a window.
+// factor returns by what the weights of a sketch are multiplied: calls to what the gateway counts for, and seconds, of which
+// all gateways have as many, to those of a window.
 func (h *heard) factor(q Quantity, seconds float64) float64 {
 	if q == Quantities {
-		return seconds / max(h.totals[q], 1e-9)
+		return seconds / max(h.totals[q], minHeard)
 	}
 	return h.counts / max(h.Weight, h.totals[q])
 }

@@ -78,7 +78,7 @@ func (g *gateways) publish(i int, k Key, period int64, value []byte) {
 	if value == nil {
 		return
 	}
-	if len(value) > MaxValue {
+	if len(value) > MaxPublished {
 		g.tb.Errorf("a value of %d bytes", len(value))
 	}
 	if g.values[k] == nil {

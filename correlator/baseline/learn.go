@@ -39,7 +39,7 @@ type renewal struct {
 // learner is what a key has to do with other gateways.
 type learner struct {
 	fleet         []*fleetWindow // by period, at most Options.Windows
-	replaced      int64          // the baseline was, in this period: what others say up to it is of the past
+	replaced      int64          // the baseline was, in this period: what others say up to it is past
 	answered      int64          // the last period that is known in full
 	asked         uint64         // when, CLOCK_MONOTONIC nanoseconds
 	offered       int64          // the last period of an own window that was published

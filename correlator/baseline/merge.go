@@ -24,8 +24,8 @@ type Skipped struct {
 	Thin    int // lighter than the least that closes a window here
 }
 
-// Merge takes what the other gateways say of a key and a period, whether it was asked for once or again; that nobody says anything is an
-// answer, too. What it was not asked for it leaves.
+// Merge takes what the other gateways say of a key and a period, whether it was asked for once or again; that nobody says
+// anything is an answer, too. A period before the last Options.Windows, or before a shift, it leaves.
 func (b *Baselines) Merge(now uint64, k Key, period int64, peers []Peer) Skipped {
 	others, skipped := b.read(peers)
 	k, ok := canonical(k)

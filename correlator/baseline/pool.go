@@ -13,24 +13,6 @@ type pool struct {
 	floor [Quantities + 1]int // the bins of the floors of drift.go, below which nobody is harmed, and nothing is cut
 }
 
-// part is what one gateway brings, or several that were put together before.
-type part struct {
-	role
-	voices    int // how many gateways speak for it; this one speaks for two
-	bins      [sketch.MaxBins]float64
-	low, high int // no bin outside has a weight
-	total     float64
-}
-
-// role is what becomes of a part.
-type role uint8
-
-const (
-	whole     role = iota // it is taken as it is
-	cut                   // what it has above the others is cut
-	reference             // others are cut by it, and it is not taken
-)
-
 // fewSlack is the factor above the others' 99th percentile at which a tail is cut where there are few gateways. It lets two
 // that differ a little be merged as they are; by that much, one of them can move the 99th percentile.
 const fewSlack = 2
@@ -53,11 +35,6 @@ func (p *pool) clear() {
 	p.used = 0
 }
 
-func (p *part) clear() {
-	clear(p.bins[p.low : p.high+1])
-	p.low, p.high, p.total = 0, 0, 0
-}
-
 // A tail is cut where two gateways or this one say so: between two strangers, the lower one would decide.
 const enoughVoices = 2
 
@@ -70,25 +47,6 @@ func (p *pool) part(r role, voices int) *part {
 	one := p.parts[p.used-1]
 	one.role, one.voices = r, voices
 	return one
-}
-
-// add adds a sketch, its weights times a factor.
-func (p *part) add(from sketch.Packed, factor float64) {
-	if factor == 0 {
-		return
-	}
-	if err := from.ForEach(func(bin int, weight float64) { p.addBin(bin, weight*factor) }); err != nil {
-		panic(err) // packed here, or checked when it was read
-	}
-}
-
-func (p *part) addBin(bin int, weight float64) {
-	if p.total == 0 {
-		p.low, p.high = bin, bin
-	}
-	p.low, p.high = min(p.low, bin), max(p.high, bin)
-	p.bins[bin] += weight
-	p.total += weight
 }
 
 // pour puts all parts but references into a sketch.

@@ -12,7 +12,7 @@ type Published struct {
 	// Period is the number of the window on the wall clock, which is the same on all gateways: windows that ended nearest to
 	// Period times Options.Window since 1970.
 	Period int64
-	Value  []byte // at most MaxValue bytes
+	Value  []byte // at most MaxPublished bytes
 }
 
 // maxPublished is how long a published window is kept at most.
@@ -43,7 +43,7 @@ type outgoing struct {
 }
 
 // offer takes an own window that others should know of. Of a period, the heaviest is the last: a lighter one does not replace it.
-// There is a bound of how many wait; the oldest go, which is counted.
+// At most Options.Windows for each of Options.Keys wait; the oldest go, which is counted.
 func (b *Baselines) offer(e *entry, w *window) {
 	p := b.o.period(w.To)
 	e.rewind(p)

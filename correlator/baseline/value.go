@@ -15,9 +15,13 @@ const (
 	// valueVersion is the version of the values that are written and taken. What a member or a packed sketch means, and a
 	// sketch's accuracy and bins, make a new one.
 	valueVersion = 1
-	// MaxValue is the longest value that is taken, in bytes: the packed sketches in base64, and what is around them.
-	MaxValue = (int(Quantities)*maxQuantity+maxRate)*4/3 + 512
+	// MaxPublished is the longest value that is taken, in bytes: the packed sketches in base64, and what is around them.
+	MaxPublished = (int(Quantities)*maxQuantity+maxRate)*4/3 + 512
 )
+
+// maxHeard is more than the calls of a window, and minHeard less than a sketch of one weighs: what is made of such weights can
+// be packed.
+const maxHeard, minHeard = 1e12, 1e-6
 
 // value is a closed window as a gateway tells it to others. Neither sources nor their hashes are in it.
 type value struct {
@@ -55,7 +59,7 @@ func encode(w *window, length time.Duration) []byte {
 // merged, and a weight that a window can have.
 func decode(text []byte, length time.Duration) (*heard, error) {
 	h := new(heard)
-	if len(text) > MaxValue {
+	if len(text) > MaxPublished {
 		return nil, fmt.Errorf("%w: %d bytes", ErrDamaged, len(text))
 	}
 	if !bytes.HasPrefix(text, []byte(`{"v":1,`)) {
@@ -69,7 +73,7 @@ func decode(text []byte, length time.Duration) (*heard, error) {
 	if err := strict(text, &h.value); err != nil {
 		return nil, err
 	}
-	if h.Version != valueVersion || !(h.Weight > 0 && h.Weight < maxWeight) || len(h.Rate) > maxRate {
+	if h.Version != valueVersion || !(h.Weight > 0 && h.Weight < maxHeard) || len(h.Rate) > maxRate {
 		return nil, fmt.Errorf("%w: not a window", ErrDamaged)
 	}
 	if h.Window != length.Milliseconds() {
@@ -77,7 +81,8 @@ func decode(text []byte, length time.Duration) (*heard, error) {
 	}
 	for q := range Quantities + 1 {
 		p := h.packed(q)
-		if err := p.ForEach(func(_ int, weight float64) { h.totals[q] += weight }); err != nil || q < Quantities && len(p) > maxQuantity {
+		err := p.ForEach(func(_ int, weight float64) { h.totals[q] += weight })
+		if err != nil || q < Quantities && len(p) > maxQuantity || len(p) > 0 && h.totals[q] < minHeard {
 			return nil, fmt.Errorf("%w: not a sketch", ErrDamaged)
 		}
 	}

@@ -52,7 +52,7 @@ func (s *Share) askFor(ctx context.Context, w baseline.Want) error {
 		for _, g := range gateways {
 			keys = append(keys, s.keys.Baseline(g, period, w.Key))
 		}
-		values, err := s.link.Reader.Strings(ctx, keys, baseline.MaxValue)
+		values, err := s.link.Reader.Strings(ctx, keys, baseline.MaxPublished)
 		if err != nil {
 			return err
 		}
