@@ -18,6 +18,9 @@ const (
 	whoFor    = 30 * time.Second
 	// tidyEvery is how many beats are between two looks at the list for who is there no more.
 	tidyEvery = 12
+	// greetEvery is how many beats are between two greetings: empty messages, by which the others know that a gateway is there, whatever
+	// somebody does to the list. Everybody hears everybody: ten minutes make 1,700 a second of 1,000 gateways.
+	greetEvery = 120
 	// aheadMost is by how much an entry of the list may lie in the future: more is somebody's who wants to stay on top.
 	aheadMost = time.Hour
 	// lostEvery is the least time between two times that Lost is told: where keys are evicted, telling all anew would evict more.
@@ -32,7 +35,8 @@ type Who struct {
 	IsOurs func(value []byte) bool
 }
 
-// Presence says that a gateway is there, every 5 s, and notices what is wrong with what it finds.
+// Presence says that a gateway is there, every 5 s, and notices what is wrong with what it finds. A process that hands over to another one of
+// the same gateway ends its Presence first, or they take each other for namesakes.
 type Presence struct {
 	client  redis.UniversalClient
 	keys    fleet.Keys
@@ -88,6 +92,9 @@ func (p *Presence) beat(ctx context.Context) error {
 	pipe.Expire(ctx, list, MaxTTL)
 	if p.beats%tidyEvery == 0 {
 		p.tidy(ctx, pipe, now)
+	}
+	if p.beats%greetEvery == 0 {
+		pipe.Publish(ctx, p.keys.Channel(p.gateway), "")
 	}
 	_, err := pipe.Exec(ctx)
 	if outcomeOf(err) != arrived {
