@@ -1,0 +1,69 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Skip is why a value that was read is not used.
+type Skip uint8
+
+// The reasons, in the order of Counts.Skipped.
+const (
+	SkipTooLarge Skip = iota // more bytes than such a value may have
+	SkipForeign              // not of the expected type, or under a name that is none
+	SkipVersion              // of a version that is not known here
+	SkipDamaged              // anything else that is wrong
+	Skips                    // how many there are
+)
+
+// String names the reason.
+func (s Skip) String() string { return [...]string{"too-large", "foreign", "version", "damaged"}[s] }
+
+// Meter counts what this package does. The zero value is ready.
+type Meter struct {
+	sent, replaced, dropped, expired, retried   atomic.Uint64
+	refused                                     [Kinds]atomic.Uint64
+	waiting, waitingBytes                       atomic.Int64
+	skipped                                     [Skips]atomic.Uint64
+	read                                        atomic.Uint64
+	heard, unheard, connected                   atomic.Uint64
+	lost, namesakes                             atomic.Uint64
+	isNamesake                                  atomic.Bool
+	commands, bytesSent, bytesReceived, dialled atomic.Uint64
+	clockSteps                                  atomic.Uint64
+	offset, offsetError                         atomic.Int64
+	isClockKnown                                atomic.Bool
+	gateways                                    atomic.Int64
+
+	mu        sync.Mutex
+	isUp      bool
+	lastError string
+	lastAt    time.Time
+}
+
+// Skipped counts a value that was read, and is not used.
+func (m *Meter) Skipped(why Skip) { m.skipped[why].Add(1) }
+
+// answered notes how the last command went. That a user may not do something, or that there is nothing, is an answer.
+func (m *Meter) answered(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.isUp = outcomeOf(err) != notNow
+	if err != nil && outcomeOf(err) != arrived {
+		m.lastError, m.lastAt = errorText(err), time.Now()
+	}
+}
+
+// Attach counts a client's commands and bytes. It has to be called before the client's first command.
+func (m *Meter) Attach(client redis.UniversalClient) {
+	switch c := client.(type) {
+	case *redis.ClusterClient:
+		c.OnNewNode(func(node *redis.Client) { node.AddHook(traffic{m}) })
+	default:
+		c.AddHook(traffic{m})
+	}
+}

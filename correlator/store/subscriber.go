@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"fivetuple/correlator/fleet"
+)
+
+const (
+	// maxHeard is how many messages wait for whoever takes them.
+	maxHeard = 1024
+	// pingEvery, and silence for maxPings of them, tell a connection on which nothing comes from one that leads nowhere: nothing else
+	// would, for a quarter of an hour, where packets are dropped.
+	pingEvery = 2 * time.Second
+	maxPings  = 3
+)
+
+// Heard is what another gateway has published.
+type Heard struct {
+	Gateway string // by the channel's name
+	Payload []byte // at most MaxValue bytes
+}
+
+// Subscriber hears what other gateways publish.
+type Subscriber struct {
+	client redis.UniversalClient
+	keys   fleet.Keys
+	self   string
+	meter  *Meter
+	roster *roster
+	heard  chan Heard
+	again  chan struct{}
+	anew   chan struct{}
+
+	pingEvery time.Duration
+}
+
+func newSubscriber(client redis.UniversalClient, m *Meter, keys fleet.Keys, self string, r *roster) *Subscriber {
+	return &Subscriber{
+		client: client, keys: keys, self: self, meter: m, roster: r,
+		heard: make(chan Heard, maxHeard), again: make(chan struct{}, 1), anew: make(chan struct{}, 1), pingEvery: pingEvery,
+	}
+}
+
+// Heard returns what is published, but for what this gateway itself does. If nobody takes it, 1,024 wait, and the rest is counted as Unheard.
+func (s *Subscriber) Heard() <-chan Heard { return s.heard }
+
+// Again says, by a token, that something may not have been heard: the subscription has just begun, or messages were left out. What the
+// others have has to be read.
+func (s *Subscriber) Again() <-chan struct{} { return s.again }
+
+// Reconnect gives the connection up for another one: the server may be one that nobody publishes to any more.
+func (s *Subscriber) Reconnect() { signal(s.anew) }
+
+// Run listens until the context is done.
+func (s *Subscriber) Run(ctx context.Context) {
+	for tries := 1; ctx.Err() == nil; tries++ {
+		if s.listen(ctx) {
+			tries = 1
+		}
+		pause(ctx, backoff(tries))
+	}
+}
+
+// listen subscribes, hands on what comes until the connection is no good any more, and says whether it ever was.
+func (s *Subscriber) listen(ctx context.Context) (isSubscribed bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sub := s.client.PSubscribe(ctx)
+	defer sub.Close() //nolint:errcheck // the library closes it once more when it gives up
+	stop := context.AfterFunc(ctx, func() { _ = sub.Close() })
+	defer stop()
+	if err := sub.PSubscribe(ctx, s.keys.Channels()); err != nil {
+		s.failed(ctx, err)
+		return false
+	}
+	go s.keepAlive(ctx, cancel, sub)
+	for {
+		// A time-out may have cut a message in two: it ends the connection like any other error.
+		message, err := sub.ReceiveTimeout(ctx, maxPings*s.pingEvery)
+		if err != nil {
+			s.failed(ctx, err)
+			return isSubscribed
+		}
+		switch m := message.(type) {
+		case *redis.Subscription:
+			isSubscribed = true
+			s.meter.connected.Add(1)
+			s.meter.answered(nil)
+			signal(s.again)
+		case *redis.Message:
+			s.take(m)
+		}
+	}
+}
+
+func (s *Subscriber) failed(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		s.meter.answered(err)
+	}
+}
+
+// keepAlive sends pings, whose answers are heard by listen, and ends the connection when another one is wanted.
+func (s *Subscriber) keepAlive(ctx context.Context, cancel func(), sub *redis.PubSub) {
+	tick := time.NewTicker(s.pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.anew:
+			cancel()
+			return
+		case <-tick.C:
+			if sub.Ping(ctx) != nil {
+				cancel()
+				return
+			}
+		}
+	}
+}
+
+// take hands a message on.
+func (s *Subscriber) take(m *redis.Message) {
+	gateway, ok := s.keys.Writer(m.Channel)
+	switch {
+	case !ok:
+		s.meter.Skipped(SkipForeign)
+		return
+	case gateway == s.self:
+		return
+	case len(m.Payload) > MaxValue:
+		s.meter.Skipped(SkipTooLarge)
+		return
+	}
+	s.roster.hear(gateway, time.Now())
+	select {
+	case s.heard <- Heard{gateway, []byte(m.Payload)}:
+		s.meter.heard.Add(1)
+	default:
+		s.meter.unheard.Add(1)
+		signal(s.again)
+	}
+}
