@@ -32,9 +32,15 @@ func look(t testing.TB, program string) string {
 	if err == nil {
 		return path
 	}
-	if os.Getenv("FIVETUPLE_NO_SKIP") == "1" {
-		t.Fatal("a skip is a failure here: ", err)
-	}
-	t.Skip(err)
+	skip(t, err.Error())
 	return ""
+}
+
+// skip skips a test, where that is allowed.
+func skip(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("FIVETUPLE_NO_SKIP") == "1" {
+		t.Fatal("a skip is a failure here: ", why)
+	}
+	t.Skip(why)
 }

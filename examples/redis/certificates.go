@@ -3,6 +3,7 @@
 package redistest
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -90,7 +92,14 @@ func (c *Certificates) Client() *tls.Config {
 	}
 }
 
-func (c *Certificates) over(conn net.Conn) net.Conn { return tls.Client(conn, c.Client()) }
+// over encrypts a connection.
+func (c *Certificates) over(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	encrypted := tls.Client(conn, c.Client())
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return encrypted, nil
+}
 
 // config are the lines of redis.conf.
 func (c *Certificates) config(port int) []string {

@@ -5,8 +5,11 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // slots is how many slots a Cluster has.
@@ -23,14 +26,14 @@ type Cluster struct {
 func StartCluster(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
-	common := append(o.Config[:len(o.Config):len(o.Config)],
+	common := append(slices.Clip(o.Config),
 		"cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 2000")
 	for range 3 {
 		host := o.Host
 		if host == "" {
 			host = "127.0.0.1"
 		}
-		o.Config = append(common[:len(common):len(common)], fmt.Sprintf("cluster-port %d", freePort(t, o.In, host)))
+		o.Config = append(slices.Clip(common), fmt.Sprintf("cluster-port %d", freePort(t, o.In, host)))
 		c.Nodes = append(c.Nodes, Start(t, o))
 	}
 	for i, n := range c.Nodes {
@@ -81,16 +84,17 @@ func (c *Cluster) Slot(key string) int64 {
 // Owner returns the node that serves a slot, by the first node's view.
 func (c *Cluster) Owner(slot int64) *Server {
 	c.t.Helper()
-	shares, err := c.Nodes[0].admin.ClusterSlots(c.t.Context()).Result()
+	shards, err := c.Nodes[0].admin.ClusterShards(c.t.Context()).Result()
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	for _, share := range shares {
-		if int64(share.Start) > slot || slot > int64(share.End) {
+	serves := func(r redis.SlotRange) bool { return r.Start <= slot && slot <= r.End }
+	for _, shard := range shards {
+		if !slices.ContainsFunc(shard.Slots, serves) {
 			continue
 		}
 		for _, n := range c.Nodes {
-			if n.Address() == share.Nodes[0].Addr {
+			if is := shard.Nodes[0]; is.Port == int64(n.port) || is.TLSPort == int64(n.port) {
 				return n
 			}
 		}

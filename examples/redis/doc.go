@@ -5,7 +5,7 @@
 // # Reading the source
 //
 //   - start.go: one server and how it is set up; process.go: the process; port.go: where it listens.
-//   - faults.go: killed, stopped, restarted empty, full, disconnected.
+//   - faults.go: killed, stopped, restarted empty, full, disconnected; drop.go: packets that do not arrive.
 //   - users.go: the ACL file; certificates.go: TLS.
 //   - sentinel.go, cluster.go, reshard.go: more than one server.
 package redistest

@@ -25,29 +25,33 @@ func run(in *lab.Namespace, cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, gone: make(chan struct{})}
 	started := make(chan error, 1)
 	live := func() error {
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
+		if err := cmd.Start(); err != nil {
+			return err
 		}
+		started <- nil
+		_ = cmd.Wait() // how it ended is in its log
 		return nil
 	}
 	go func() {
 		defer close(p.gone)
-		if in == nil {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			_ = live()
-			return
-		}
-		if err := in.Do(live); err != nil {
+		if err := onThread(in, live); err != nil {
 			select {
-			case started <- err: // it did not come so far
-			default:
+			case started <- err:
+			default: // it is no matter of the start
 			}
 		}
 	}()
 	return p, <-started
+}
+
+// onThread is in.Do, also for the test's own network.
+func onThread(in *lab.Namespace, do func() error) error {
+	if in != nil {
+		return in.Do(do)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return do()
 }
 
 // signal sends a signal, and waits for the end if the signal is one that ends the process.

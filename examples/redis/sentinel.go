@@ -5,6 +5,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -29,11 +30,11 @@ type Sentinel struct {
 func StartSentinel(t testing.TB, o Options, sentinelPassword string) *Sentinel {
 	t.Helper()
 	// Replicas that link to a primary with users of its own log in as the rig; 5 s is what a replica waits by default.
-	o.Config = append(o.Config[:len(o.Config):len(o.Config)],
+	o.Config = append(slices.Clip(o.Config),
 		"masteruser "+adminUser, "masterauth "+adminPassword, "repl-diskless-sync-delay 0", "min-replicas-to-write 0")
 	primary := Start(t, o)
 	s := &Sentinel{t: t, Servers: []*Server{primary}}
-	o.Config = append(o.Config[:len(o.Config):len(o.Config)], fmt.Sprintf("replicaof %s %d", primary.options.Host, primary.port))
+	o.Config = append(slices.Clip(o.Config), fmt.Sprintf("replicaof %s %d", primary.options.Host, primary.port))
 	s.Servers = append(s.Servers, Start(t, o))
 	Await(t, "the replica", func() bool { return s.Servers[1].info("master_link_status") == "up" })
 	for range 3 {

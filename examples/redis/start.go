@@ -72,7 +72,7 @@ func (s *Server) config() string {
 	dir := filepath.Dir(s.file)
 	lines := []string{
 		"bind " + s.options.Host, "dir " + dir, "logfile " + filepath.Join(dir, "log"), "aclfile " + filepath.Join(dir, "users.acl"),
-		`save ""`, "appendonly no", "daemonize no",
+		`save ""`, "appendonly no", "daemonize no", "protected-mode no",
 	}
 	if s.options.TLS == nil {
 		lines = append(lines, fmt.Sprintf("port %d", s.port))
@@ -94,7 +94,7 @@ const adminRetries = 5
 
 func (s *Server) client(user, password string, retries int) *redis.Client {
 	o := &redis.Options{
-		Addr: s.Address(), Username: user, Password: password, DisableIdentity: true, MaxRetries: retries, Dialer: s.dialer(),
+		Addr: s.Address(), Username: user, Password: password, DisableIdentity: true, MaxRetries: retries, Dialer: s.DialerIn(s.options.In),
 		DialerRetries: 1, DialTimeout: patience,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
@@ -106,17 +106,18 @@ func (s *Server) client(user, password string, retries int) *redis.Client {
 	return c
 }
 
-// dialer dials inside the namespace; nil outside of one. go-redis leaves TLS to a dialer of one's own.
-func (s *Server) dialer() func(ctx context.Context, network, address string) (net.Conn, error) {
-	if s.options.In == nil {
+// DialerIn returns what a client in a namespace dials the server with, encrypted where it has to be: go-redis leaves that to a dialer
+// of one's own. Outside of one it is nil.
+func (s *Server) DialerIn(n *lab.Namespace) func(ctx context.Context, network, address string) (net.Conn, error) {
+	if n == nil {
 		return nil
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := s.options.In.DialContext(ctx, network, address)
-		if err == nil && s.options.TLS != nil {
-			conn = s.options.TLS.over(conn)
+		conn, err := n.DialContext(ctx, network, address)
+		if err != nil || s.options.TLS == nil {
+			return conn, err
 		}
-		return conn, err
+		return s.options.TLS.over(ctx, conn)
 	}
 }
 
@@ -127,25 +128,34 @@ func (s *Server) Admin() *redis.Client { return s.admin }
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.process = s.run()
+	var last error
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("last answer: %v", last)
+		}
+	}()
 	Await(s.t, "redis at "+s.Address(), func() bool {
 		if s.process.isGone() {
 			s.t.Fatalf("redis ended:\n%s\n%s", s.output.String(), s.Log())
 		}
-		return s.listens() && s.admin.Ping(context.Background()).Err() == nil
+		if last = s.listens(); last == nil {
+			last = s.admin.Ping(context.Background()).Err()
+		}
+		return last == nil
 	})
 }
 
 // listens is asked first, because go-redis logs each connection that is refused.
-func (s *Server) listens() bool {
+func (s *Server) listens() error {
 	dial := new(net.Dialer).DialContext
 	if s.options.In != nil {
 		dial = s.options.In.DialContext
 	}
 	conn, err := dial(context.Background(), "tcp", s.Address())
-	if err == nil {
-		_ = conn.Close()
+	if err != nil {
+		return err
 	}
-	return err == nil
+	return conn.Close()
 }
 
 func (s *Server) run() *process {
