@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	redistest "fivetuple/examples/redis"
+
+	"fivetuple/correlator/baseline"
 )
 
 // BenchmarkTake is for how long a caller may be held up: a full queue of writes that were all put off.
@@ -44,4 +48,27 @@ func BenchmarkSet(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		w.Set(keys[i%len(keys)], value, time.Hour)
 	}
+}
+
+// BenchmarkRoutes is what 1,000 routes of one gateway cost: a window of 1,500 bytes and the figures of 1,000 for each.
+func BenchmarkRoutes(b *testing.B) {
+	s := redistest.Start(b, redistest.Options{})
+	m := new(Meter)
+	w := NewWriter(connect(b, m, single(s)), m, 4096)
+	running(b, w.Run)
+	k, window, figures := keysOf("fleet"), make([]byte, 1500), make([]byte, 1000)
+	const routes = 1000
+	before := m.Counts()
+	for i := int64(0); b.Loop(); i++ {
+		for route := range routes {
+			name := fmt.Sprint("route-", route)
+			w.Set(k.Baseline("gateway-1", i, baseline.Key{Route: name, Method: "GET"}), window, time.Hour)
+			w.HSet(k.Figures("gateway-1", 300, i), name, figures, time.Hour)
+		}
+		flush(b, w)
+	}
+	after, n := m.Counts(), float64(b.N*routes)
+	b.ReportMetric(float64(after.Commands-before.Commands)/n, "commands/route")
+	b.ReportMetric(float64(after.BytesSent-before.BytesSent)/n, "bytes/route")
+	b.ReportMetric(float64(after.BytesReceived-before.BytesReceived)/n, "bytes-back/route")
 }

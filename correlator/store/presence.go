@@ -64,8 +64,8 @@ func newPresence(client redis.UniversalClient, m *Meter, keys fleet.Keys, gatewa
 	}
 }
 
-// Lost says, by a token, that Redis may have lost what was written: this gateway's own key or its place in the list is gone, or a server answers
-// that did not before. At most every 30 s.
+// Lost says, by a token, that Redis may have lost what was written: this gateway's own key is gone, or a server answers that did not
+// before. At most every 30 s.
 func (p *Presence) Lost() <-chan struct{} { return p.lost }
 
 // Run says it until the context is done.
@@ -88,7 +88,7 @@ func (p *Presence) beat(ctx context.Context) error {
 	pipe := p.client.TxPipeline()
 	list, now := p.keys.Gateways(), p.clock.Now()
 	old := pipe.SetArgs(ctx, p.keys.Who(p.gateway), p.who.Value(), redis.SetArgs{Get: true, TTL: whoFor})
-	added := pipe.ZAdd(ctx, list, redis.Z{Score: float64(now), Member: p.gateway})
+	pipe.ZAdd(ctx, list, redis.Z{Score: float64(now), Member: p.gateway})
 	pipe.Expire(ctx, list, MaxTTL)
 	if p.beats%tidyEvery == 0 {
 		p.tidy(ctx, pipe, now)
@@ -103,7 +103,7 @@ func (p *Presence) beat(ctx context.Context) error {
 	}
 	p.meter.answered(infoErr)
 	found, _ := old.Result()
-	p.look(found, added.Val() == 1)
+	p.look(found)
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (p *Presence) tidy(ctx context.Context, pipe redis.Pipeliner, now int64) {
 }
 
 // look judges what a beat found.
-func (p *Presence) look(found string, isAdded bool) {
+func (p *Presence) look(found string) {
 	now := time.Now()
 	isLate := p.beats == 0 || now.Sub(p.reached) >= whoFor // then the key's time was over
 	isForeign := found != "" && !p.who.IsOurs([]byte(found))
@@ -126,7 +126,7 @@ func (p *Presence) look(found string, isAdded bool) {
 	if isNews {
 		p.meter.namesakes.Add(1)
 	}
-	p.isLost = p.isLost || p.beats > 0 && isAdded || !isLate && found == ""
+	p.isLost = p.isLost || !isLate && found == "" // the list says nothing: any gateway may empty it
 	if p.isLost && now.Sub(p.told) >= p.lostEvery {
 		p.isLost, p.told = false, now
 		p.meter.lost.Add(1)
