@@ -140,6 +140,11 @@ func TestLinkToACluster(t *testing.T) {
 	a, b := linked(t, "a", clustered(c)), linked(t, "b", clustered(c))
 	a.Writer.Publish(keysOf("f").Channel("a"), []byte("flag"), time.Minute)
 	equal(t, "heard", hear(t, b.Subscriber), "{a [102 108 97 103]}")
+	redistest.Await(t, "b's greeting", func() bool {
+		isHeard := false
+		a.Reader.roster.each(time.Now(), func(string, time.Time) { isHeard = true })
+		return isHeard
+	})
 	for _, l := range []*Link{a, b} {
 		redistest.Await(t, "both in the list", func() bool {
 			seen, err := l.Reader.Gateways(t.Context())

@@ -22,7 +22,7 @@
 //   - dial.go: a client by these settings; connect.go: one connection, encrypted or not; password.go: who one is.
 //   - secret.go, log.go: a password is in no error and no log.
 //   - link.go: the parts together; meter.go, counts.go: what is counted; traffic.go: bytes and commands.
-//   - writer.go: the loop that sends; queue.go: what waits, settle.go: what became of it; write.go: one write; batch.go: how many are sent at once.
+//   - writer.go: the loop that sends; queue.go: what waits, deferral.go: what has to wait longer, settle.go: what became of it; write.go: one write; batch.go: how many are sent at once.
 //   - fault.go: which errors are tried again; backoff.go: when.
 //   - subscriber.go: what others publish; roster.go: who was heard.
 //   - reader.go: strings; hashes.go, stream.go: the others; gateways.go: who there is.

@@ -21,8 +21,8 @@ type Seen struct {
 	At      int64
 }
 
-// Gateways returns the gateways of the fleet, the one that was there last first: by the list, and those that were heard. At most
-// MaxGateways.
+// Gateways returns the gateways of the fleet, the one that was there last first: those that were heard, which nobody can feign, and what
+// the list has besides, up to MaxGateways.
 func (r *Reader) Gateways(ctx context.Context) ([]Seen, error) {
 	at := map[string]int64{}
 	r.roster.each(time.Now(), func(gateway string, when time.Time) { at[gateway] = r.clock.At(when) })
@@ -34,7 +34,6 @@ func (r *Reader) Gateways(ctx context.Context) ([]Seen, error) {
 	slices.SortFunc(seen, func(a, b Seen) int {
 		return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(a.Gateway, b.Gateway))
 	})
-	seen = seen[:min(len(seen), MaxGateways)]
 	if err == nil {
 		r.meter.gateways.Store(int64(len(seen)))
 	}
@@ -60,6 +59,9 @@ func (r *Reader) list(ctx context.Context, at map[string]int64) error {
 		gateway, _ := z.Member.(string)
 		if fleet.ValidName(gateway) != nil {
 			r.meter.Skipped(SkipForeign)
+			continue
+		}
+		if _, ok := at[gateway]; !ok && len(at) == MaxGateways {
 			continue
 		}
 		at[gateway] = max(at[gateway], int64(min(max(z.Score, 0), float64(now)))) // nobody was there in the future

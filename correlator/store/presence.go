@@ -18,6 +18,9 @@ const (
 	whoFor    = 30 * time.Second
 	// tidyEvery is how many beats are between two looks at the list for who is there no more.
 	tidyEvery = 12
+	// greetEvery is how many beats are between two greetings: empty messages, by which the others know that a gateway is there, whatever
+	// somebody does to the list. Everybody hears everybody: ten minutes make 1,700 a second of 1,000 gateways.
+	greetEvery = 120
 	// aheadMost is by how much an entry of the list may lie in the future: more is somebody's who wants to stay on top.
 	aheadMost = time.Hour
 	// lostEvery is the least time between two times that Lost is told: where keys are evicted, telling all anew would evict more.
@@ -32,7 +35,8 @@ type Who struct {
 	IsOurs func(value []byte) bool
 }
 
-// Presence says that a gateway is there, every 5 s, and notices what is wrong with what it finds.
+// Presence says that a gateway is there, every 5 s, and notices what is wrong with what it finds. A process that hands over to another one of
+// the same gateway ends its Presence first, or they take each other for namesakes.
 type Presence struct {
 	client  redis.UniversalClient
 	keys    fleet.Keys
@@ -60,8 +64,8 @@ func newPresence(client redis.UniversalClient, m *Meter, keys fleet.Keys, gatewa
 	}
 }
 
-// Lost says, by a token, that Redis may have lost what was written: this gateway's own key or its place in the list is gone, or a server answers
-// that did not before. At most every 30 s.
+// Lost says, by a token, that Redis may have lost what was written: this gateway's own key is gone, or a server answers that did not
+// before. At most every 30 s.
 func (p *Presence) Lost() <-chan struct{} { return p.lost }
 
 // Run says it until the context is done.
@@ -84,10 +88,13 @@ func (p *Presence) beat(ctx context.Context) error {
 	pipe := p.client.TxPipeline()
 	list, now := p.keys.Gateways(), p.clock.Now()
 	old := pipe.SetArgs(ctx, p.keys.Who(p.gateway), p.who.Value(), redis.SetArgs{Get: true, TTL: whoFor})
-	added := pipe.ZAdd(ctx, list, redis.Z{Score: float64(now), Member: p.gateway})
+	pipe.ZAdd(ctx, list, redis.Z{Score: float64(now), Member: p.gateway})
 	pipe.Expire(ctx, list, MaxTTL)
 	if p.beats%tidyEvery == 0 {
 		p.tidy(ctx, pipe, now)
+	}
+	if p.beats%greetEvery == 0 {
+		pipe.Publish(ctx, p.keys.Channel(p.gateway), "")
 	}
 	_, err := pipe.Exec(ctx)
 	if outcomeOf(err) != arrived {
@@ -96,7 +103,7 @@ func (p *Presence) beat(ctx context.Context) error {
 	}
 	p.meter.answered(infoErr)
 	found, _ := old.Result()
-	p.look(found, added.Val() == 1)
+	p.look(found)
 	return nil
 }
 
@@ -110,7 +117,7 @@ func (p *Presence) tidy(ctx context.Context, pipe redis.Pipeliner, now int64) {
 }
 
 // look judges what a beat found.
-func (p *Presence) look(found string, isAdded bool) {
+func (p *Presence) look(found string) {
 	now := time.Now()
 	isLate := p.beats == 0 || now.Sub(p.reached) >= whoFor // then the key's time was over
 	isForeign := found != "" && !p.who.IsOurs([]byte(found))
@@ -119,7 +126,7 @@ func (p *Presence) look(found string, isAdded bool) {
 	if isNews {
 		p.meter.namesakes.Add(1)
 	}
-	p.isLost = p.isLost || p.beats > 0 && isAdded || !isLate && found == ""
+	p.isLost = p.isLost || !isLate && found == "" // the list says nothing: any gateway may empty it
 	if p.isLost && now.Sub(p.told) >= p.lostEvery {
 		p.isLost, p.told = false, now
 		p.meter.lost.Add(1)

@@ -17,6 +17,7 @@ type queue struct {
 	bytes int
 	order list.List // of *write, the oldest first
 	named map[name]*list.Element
+	later deferral
 	meter *Meter
 	wake  chan struct{} // one place: there is something new
 }
@@ -54,6 +55,7 @@ func (q *queue) replace(old, w *write) {
 }
 
 func (q *queue) remove(e *list.Element) {
+	q.later.forget(e)
 	w := q.order.Remove(e).(*write)
 	w.gone = true
 	q.bytes -= w.bytes()
@@ -87,21 +89,18 @@ func (q *queue) take(now time.Time) (batch []sending, wait time.Duration) {
 	defer q.mu.Unlock()
 	defer q.gauge()
 	size := 0
-	for e := q.order.Front(); e != nil && len(batch) < maxBatch && size < maxBatchBytes; {
+	for e := q.later.first(&q.order, now); e != nil && len(batch) < maxBatch && size < maxBatchBytes; {
 		w, next := e.Value.(*write), e.Next()
-		switch delay := w.after.Sub(now); {
-		case !now.Before(w.until):
-			q.remove(e)
-			q.meter.expired.Add(1)
-		case delay <= 0:
+		if now.Before(w.until) {
 			batch = append(batch, sending{e, *w})
 			size += w.bytes()
-		case wait == 0 || delay < wait:
-			wait = delay
+		} else {
+			q.remove(e)
+			q.meter.expired.Add(1)
 		}
 		e = next
 	}
-	return batch, wait
+	return batch, q.later.wait(now)
 }
 
 // signal puts a token into a channel with one place.

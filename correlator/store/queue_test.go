@@ -106,22 +106,78 @@ func TestQueueForgetsWhatHasLivedOut(t *testing.T) {
 	equal(t, "expired", m.expired.Load(), 1)
 }
 
-func TestQueueWaitsBeforeItTriesAgain(t *testing.T) {
+// TestQueuePutsOff: what can't be written now waits, the rest goes on, and each gets its turn.
+func TestQueuePutsOff(t *testing.T) {
 	m, now := new(Meter), time.Now()
 	q := newQueue(10, m)
-	q.put(set("a", "1", now.Add(time.Hour)))
-	q.put(set("b", "1", now.Add(time.Hour)))
-	q.put(set("c", "1", now.Add(time.Hour)))
+	later := now.Add(time.Hour)
+	delay := func(tries int) time.Duration { return time.Duration(tries) * time.Second }
+	for _, key := range []string{"a", "b", "c", "d"} {
+		q.put(set(key, "1", later))
+	}
+	step := func(after time.Duration, want string, wait time.Duration, outcomes ...outcome) {
+		t.Helper()
+		batch, gotWait := q.take(now.Add(after))
+		equal(t, "what is sent after "+after.String(), texts(batch), want)
+		equal(t, "wait after "+after.String(), gotWait, wait)
+		q.settle(now.Add(after), batch, outcomes, delay)
+	}
+	step(0, "[a=1 b=1 c=1 d=1]", 0, notNow, arrived, notNow, refused)
+	step(0, "[]", time.Second)
+	q.put(set("e", "1", later))
+	q.put(set("a", "2", later))
+	step(100*time.Millisecond, "[e=1]", 900*time.Millisecond, arrived)
+	step(time.Second, "[a=2 c=1]", 0, arrived, notNow)
+	q.put(set("f", "1", later))
+	step(1500*time.Millisecond, "[f=1]", 1500*time.Millisecond, notNow) // the second time takes longer
+	step(3*time.Second, "[]", 500*time.Millisecond)
+	step(3500*time.Millisecond, "[c=1 f=1]", 0, unspoken, unspoken)
+	step(3500*time.Millisecond, "[c=1 f=1]", 0, arrived, arrived)
+	equal(t, "tries after all went well", q.later.tries, 0)
+	equal(t, "retried, refused, sent", []any{m.retried.Load(), m.refused[KindSet].Load(), m.sent.Load()}, "[6 1 5]")
+}
+
+// TestQueuePutsOffForSoLong: a stream of writes that all have to wait does not keep the first ones from being tried again.
+func TestQueuePutsOffForSoLong(t *testing.T) {
+	m, now := new(Meter), time.Now()
+	q := newQueue(1000, m)
+	tried := 0
+	for i := range 100 {
+		q.put(set(fmt.Sprint(i), "1", now.Add(time.Hour)))
+		batch, _ := q.take(now)
+		for _, s := range batch {
+			if s.key == "0" {
+				tried++
+			}
+		}
+		all := make([]outcome, len(batch))
+		for i := range all {
+			all[i] = notNow
+		}
+		q.settle(now, batch, all, func(int) time.Duration { return maxBackoff })
+		now = now.Add(time.Second)
+	}
+	if tried < 9 || tried > 12 {
+		t.Errorf("the first was tried %d times in 100 s", tried)
+	}
+}
+
+// TestQueueDropsWhatWasPutOff keeps track of what is left.
+func TestQueueDropsWhatWasPutOff(t *testing.T) {
+	m, now := new(Meter), time.Now()
+	q := newQueue(2, m)
+	later := now.Add(time.Hour)
+	q.put(set("a", "1", later))
+	q.put(set("b", "1", later))
 	batch, _ := q.take(now)
-	q.settle(now, batch, []outcome{notNow, arrived, refused}, func(tries int) time.Duration { return time.Duration(tries) * time.Second })
+	q.settle(now, batch, []outcome{notNow, notNow}, backoff)
+	for _, key := range []string{"c", "d", "e"} { // a and b make room, then c
+		q.put(set(key, "1", later))
+	}
 	batch, wait := q.take(now)
-	equal(t, "what is sent at once, and when more is", []any{len(batch), wait}, "[0 1s]")
-	batch, _ = q.take(now.Add(time.Second))
-	equal(t, "what is sent then", texts(batch), "[a=1]")
-	q.settle(now, batch, []outcome{unspoken}, nil)
-	batch, _ = q.take(now.Add(time.Second))
-	equal(t, "what is sent after that", texts(batch), "[a=1]")
-	equal(t, "retried, refused", []any{m.retried.Load(), m.refused[KindSet].Load()}, "[2 1]")
+	equal(t, "what is sent", texts(batch), "[d=1 e=1]")
+	equal(t, "wait", wait, time.Duration(0))
+	equal(t, "dropped", m.dropped.Load(), 3)
 }
 
 func TestBackoff(t *testing.T) {

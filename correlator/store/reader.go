@@ -96,6 +96,7 @@ func (r *Reader) exec(ctx context.Context, n int, add func(pipe redis.Pipeliner,
 			isRefused = one
 		case notNow:
 			fault = cmp.Or(fault, one)
+		case arrived, unspoken:
 		}
 	}
 	if !isTold && outcomeOf(err) != arrived {

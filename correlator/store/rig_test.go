@@ -19,7 +19,7 @@ import (
 )
 
 // connect returns a client as a gateway has one; change may change how.
-func connect(t *testing.T, m *Meter, change func(*Options)) redis.UniversalClient {
+func connect(t testing.TB, m *Meter, change func(*Options)) redis.UniversalClient {
 	t.Helper()
 	o := Default()
 	change(&o)
@@ -37,7 +37,7 @@ func single(s *redistest.Server) func(*Options) {
 }
 
 // running runs something until the test ends, and waits for it.
-func running(t *testing.T, run func(context.Context)) {
+func running(t testing.TB, run func(context.Context)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -54,7 +54,7 @@ func writing(t *testing.T, change func(*Options)) (*Writer, *Meter) {
 	return w, m
 }
 
-func flush(t *testing.T, w *Writer) {
+func flush(t testing.TB, w *Writer) {
 	t.Helper()
 	redistest.Await(t, "an empty queue", func() bool { return w.meter.Counts().Waiting == 0 })
 }

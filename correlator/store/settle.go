@@ -26,19 +26,19 @@ func (q *queue) settle(now time.Time, batch []sending, outcomes []outcome, delay
 			q.meter.refused[s.kind].Add(1)
 		case notNow:
 			q.meter.retried.Add(1)
-			w.tries++
-			w.after = now.Add(delay(w.tries))
+			if !w.gone {
+				q.later.add(s.of, now, delay)
+			}
 			continue
 		case unspoken:
 			q.meter.retried.Add(1)
 			continue
 		}
-		switch {
-		case w.gone:
-		case w.version == s.version:
+		if !w.gone && w.version == s.version {
 			q.remove(s.of)
-		default:
-			w.tries, w.after = 0, time.Time{}
 		}
+	}
+	if q.later.last == nil {
+		q.later.tries = 0
 	}
 }

@@ -137,6 +137,9 @@ func (s *Subscriber) take(m *redis.Message) {
 		return
 	}
 	s.roster.hear(gateway, time.Now())
+	if m.Payload == "" { // a greeting
+		return
+	}
 	select {
 	case s.heard <- Heard{gateway, []byte(m.Payload)}:
 		s.meter.heard.Add(1)

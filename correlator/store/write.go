@@ -40,10 +40,8 @@ type write struct {
 	maxLen int64
 	until  time.Time
 
-	version uint64    // changes with the value
-	tries   int       // that were answered with "not now"
-	after   time.Time // not before that
-	gone    bool      // is in the queue no more
+	version uint64 // changes with the value
+	gone    bool   // is in the queue no more
 }
 
 func (w *write) bytes() int { return overhead + len(w.key) + len(w.field) + len(w.value) }
