@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,17 +32,6 @@ func fleetSettings(gateway string, redis map[string]any, verdicts string) map[st
 		"fleet":    map[string]any{"name": "test", "gateway": gateway, "shared_verdicts": verdicts},
 		"baseline": map[string]any{"file": "", "min_calls": 40, "window": "2s"},
 	}
-}
-
-// freeAddress returns an address of loopback that nobody has for now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // join starts a gateway of a fleet.
@@ -116,7 +104,7 @@ func TestAnAttackOnOneIsKnownByAll(t *testing.T) {
 		}
 		return flagged.Address != ""
 	})
-	b.awaits(t, "a flag of gw-a", func(m map[string]float64) bool { return m["fivetuple_fleet_flagged_sources"] == 1 })
+	b.awaits(t, "a flag of gw-a", func(m map[string]float64) bool { return m["fivetuple_fleet_flags_sources"] == 1 })
 	took := time.Since(flagged.Since)
 	t.Logf("known on gw-b %v after it was flagged on gw-a", took.Round(time.Millisecond))
 	if took > knownWithin {
@@ -174,7 +162,7 @@ func TestANewGatewayIsWarm(t *testing.T) {
 		return !in.Learning
 	})
 	t.Logf("gw-a has learned by %d calls", calls)
-	a.awaits(t, "windows that are told", func(m map[string]float64) bool { return m["fivetuple_baseline_windows_published_total"] > 0 })
+	a.awaits(t, "windows that are told", func(m map[string]float64) bool { return m["fivetuple_baseline_published_total"] > 0 })
 
 	_, b := join(t, "gw-b", at, "off")
 	young := dial(ctx, t, b.Stack, lab.GatewayFrontIPv4)
@@ -200,7 +188,7 @@ func TestNothingStays(t *testing.T) {
 	c := dial(ctx, t, a.Stack, lab.GatewayFrontIPv4)
 	redistest.Await(t, "windows that are told", func() bool {
 		_, _ = do(t, c, stack.Get("/both/1", 0))
-		return scrape(t, a.metrics)["fivetuple_baseline_windows_published_total"] > 0
+		return scrape(t, a.metrics)["fivetuple_baseline_published_total"] > 0
 	})
 	if err := a.StopRunner(); err != nil {
 		t.Fatal(err)
@@ -248,7 +236,7 @@ func TestThePasswordIsNowhere(t *testing.T) {
 	_, s := start(t, stack.Options{Metrics: m.metrics, Settings: settings, Log: log})
 	m.Stack = s
 	redistest.Await(t, "a password that is refused", func() bool {
-		return strings.Contains(server.Log()+log.String(), "WRONGPASS") || scrape(t, m.metrics)["fivetuple_redis_retried_total"] > 0
+		return strings.Contains(server.Log()+log.String(), "WRONGPASS") || scrape(t, m.metrics)["fivetuple_redis_writes_retried_total"] > 0
 	})
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.RunnerPID()))
 	if err != nil {

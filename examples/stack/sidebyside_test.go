@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -150,4 +151,22 @@ func countersOf(before, after map[string]float64, prefix string) string {
 	}
 	slices.Sort(changed)
 	return strings.Join(changed, ", ")
+}
+
+// lockedBuffer is what a process logs, while it runs.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
