@@ -4,8 +4,8 @@
 //
 // # Reading the source
 //
-//   - start.go: one server and how it is set up; process.go: the process; port.go: where it listens.
+//   - start.go: one server and how it is set up; process.go: the process; port.go: where it listens; client.go: who asks it.
 //   - faults.go: killed, stopped, restarted empty, full, disconnected; drop.go: packets that do not arrive.
-//   - users.go: the ACL file; certificates.go: TLS.
+//   - users.go: the ACL file; certificates.go, sign.go: TLS.
 //   - sentinel.go, cluster.go, reshard.go: more than one server.
 package redistest
