@@ -3,11 +3,13 @@ package stack_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,10 +117,13 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// scrape reads a runner's metrics, each summed over its labels.
+// scrape reads a runner's metrics, each summed over its labels; nil: they are not served yet.
 func scrape(t *testing.T, address string) map[string]float64 {
 	t.Helper()
 	answer, err := http.Get("http://" + address + "/metrics")
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
