@@ -40,7 +40,7 @@ evaluate: build ## Say how well attacks are found, and how rarely ordinary traff
 	@bin/evaluate --binary bin/fivetuple $(ARGS) "$(PCAPS)"
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/baseline ./correlator/watch ./correlator/signal ./plugins ./runner/server ./examples/stack
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/baseline ./correlator/watch ./correlator/signal ./plugins ./runner/server ./runner/report ./examples/stack
 
 lint: ## Run the linters (the first time builds them)
 	$(TOOL) golangci-lint run ./...

@@ -53,6 +53,8 @@ type Config struct {
 	Redis store.Options `koanf:"redis"`
 	// Fleet is what gateways tell each other there.
 	Fleet fleet.Options `koanf:"fleet"`
+	// Report is what the runner keeps for reports.
+	Report Report `koanf:"report"`
 	// Log is shared by both.
 	Log Log `koanf:"log"`
 }
@@ -98,6 +100,7 @@ func (c Config) Validate() error {
 		within("metrics", c.Metrics.Validate()),
 		within("redis", c.Redis.Validate()),
 		within("fleet", c.Fleet.Validate()),
+		within("report", c.Report.Validate()),
 		within("log", c.Log.Validate()),
 		c.validateQuiet(),
 		c.validateFleet(),

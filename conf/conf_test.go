@@ -41,6 +41,7 @@ func TestDefault(t *testing.T) {
 		Metrics: Metrics{Listen: "127.0.0.1:9476", Series: 200},
 		Redis:   store.Default(),
 		Fleet:   fleet.Default(),
+		Report:  Report{Routes: 200},
 		Log:     Log{Level: LevelInfo, Format: FormatJSON},
 	}
 	if d := cmp.Diff(want, Default()); d != "" {
@@ -133,11 +134,11 @@ func TestParse(t *testing.T) {
 // TestParseRefuses holds the whole message for what is wrong.
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, fleet, log, metrics, redis, runner, signals, watch`},
+		{"unknown section", "agents: {}", `x.yaml:1: agents: unknown key, known here: agent, baseline, calls, correlator, fleet, log, metrics, redis, report, runner, signals, watch`},
 		{"unknown key", "log:\n  levle: info", `x.yaml:2: log.levle: unknown key, known here: format, level`},
 		{"upper case", "log: {Level: info}", `x.yaml:1: log.Level: unknown key, known here: format, level`},
 		{"merge key", "log: {<<: {level: info}}", `x.yaml:1: log."<<": unknown key, known here: format, level`},
-		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, fleet, log, metrics, redis, runner, signals, watch`},
+		{"key with a line break", `"a\nb": 1`, `x.yaml:1: "a\nb": unknown key, known here: agent, baseline, calls, correlator, fleet, log, metrics, redis, report, runner, signals, watch`},
 		{"list as key", "? [a]\n: 1", `x.yaml:1: a key has to be a name`},
 		{"given twice", "log:\n  level: info\n  level: warn", `x.yaml:3: log.level: given twice, first on line 2`},
 		{"section twice", "log: {}\nrunner: {}\nlog: {}", `x.yaml:3: log: given twice, first on line 1`},
@@ -223,6 +224,8 @@ x.yaml:1: redis.addresses[0]: "redis://a:6379" is not a host and a port, like re
 		{"no such sharing", "fleet: {shared_verdicts: on}", `x.yaml:1: fleet.shared_verdicts: "on" is not one of off, observe, enforce`},
 		{"quorum of one", "fleet: {quorum: 1}", `x.yaml:1: fleet.quorum: 1 is not in 2..16`},
 		{"trusted name", "fleet: {trusted: [localhost]}", `x.yaml:1: fleet.trusted[0]: "localhost" is not an address or a prefix, like 10.0.0.1 or 2001:db8::/32`},
+		{"no routes", `report: {routes: 0}`, `x.yaml:1: report.routes: 0 is not in 1..10000`},
+		{"too many routes", `report: {routes: 10001}`, `x.yaml:1: report.routes: 10001 is not in 1..10000`},
 		{"socket that is a folder", `runner: {socket: /run/}`, `x.yaml:1: runner.socket: "/run/" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

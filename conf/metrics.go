@@ -8,7 +8,7 @@ import (
 
 // Metrics are the settings of the runner's metrics, the section `metrics`.
 type Metrics struct {
-	// Listen is the address and port where /metrics and /healthz are served; empty serves none.
+	// Listen is the address and port where /metrics, /healthz and /report are served; empty serves none.
 	Listen string `koanf:"listen"`
 	// Remote lets Listen be an address that other hosts can reach.
 	Remote bool `koanf:"remote"`

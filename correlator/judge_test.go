@@ -219,6 +219,37 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// TestWordOfTheFleet: it counts like a local one, and is counted; where it is only observed, it is counted alone.
+func TestWordOfTheFleet(t *testing.T) {
+	slow := signal.Verdict{Score: 0.95, Signals: signal.Of(signal.SlowHeaders)}
+	for _, test := range []struct {
+		correlator.SourceVerdict
+		want correlator.SourceCounts
+		told signal.Set
+	}{
+		{correlator.SourceVerdict{Verdict: slow}, correlator.SourceCounts{}, slow.Signals},
+		{correlator.SourceVerdict{Verdict: slow, Origin: flow.OriginFleet}, correlator.SourceCounts{Fleet: 2}, slow.Signals},
+		{correlator.SourceVerdict{Verdict: slow, Origin: flow.OriginFleet, Observed: true}, correlator.SourceCounts{Observed: 2}, 0},
+	} {
+		c := newCourt(t, newModel(modelISN))
+		test.Until = c.m.now + 1e9
+		c.sources.Replace(map[[16]byte]correlator.SourceVerdict{c.call.Peer.Addr().As16(): test.SourceVerdict})
+		for range 2 {
+			c.play(rx(200))
+			res := c.next(200, 0)
+			wantSignals(t, "a call", &res.Facts, test.told, test.told != 0)
+			c.play(tx(500))
+		}
+		c.m.now += 1e9
+		c.play(rx(200))
+		res := c.next(200, 0)
+		wantSignals(t, "a call after it has expired", &res.Facts, 0, false)
+		if got := c.sources.Counts(); got != test.want {
+			t.Errorf("counted %+v, want %+v", got, test.want)
+		}
+	}
+}
+
 // TestFlagAbove: a route's own threshold goes before the setting, whichever look has it.
 func TestFlagAbove(t *testing.T) {
 	for _, test := range []struct {

@@ -23,14 +23,16 @@ type baselines struct {
 	file baselineFile
 	now  func() uint64 // CLOCK_MONOTONIC nanoseconds
 	log  zerolog.Logger
-	stop context.CancelFunc
-	wait sync.WaitGroup
+	// onShift is told of each baseline that was replaced; it is set before start.
+	onShift func(*baseline.Shift)
+	stop    context.CancelFunc
+	wait    sync.WaitGroup
 }
 
 // newBaselines goes on with what the file has. A file that cannot be read is no reason not to serve.
 func newBaselines(o baseline.Options, now func() uint64, log zerolog.Logger) *baselines {
 	log = log.With().Str("part", "baseline").Logger()
-	b := &baselines{Baselines: baseline.New(o), file: baselineFile{path: o.File, log: log}, now: now, log: log, stop: func() {}}
+	b := &baselines{Baselines: baseline.New(o), file: baselineFile{path: o.File, log: log}, now: now, log: log, onShift: func(*baseline.Shift) {}, stop: func() {}}
 	b.setWall()
 	b.file.load(b.Baselines)
 	return b
@@ -83,6 +85,7 @@ func (b *baselines) saveAll() {
 // tell logs each baseline that was replaced, once.
 func (b *baselines) tell(shifts []baseline.Shift) {
 	for _, s := range shifts {
+		b.onShift(&s)
 		b.log.Warn().Str("event", "baseline-shift").Str("route", s.Key.Route).Str("method", s.Key.Method).Bool("shared", s.Shared).
 			Int("windows", s.Windows).Int("sources", s.Sources).Dict("p99_before", p99(s.Before)).Dict("p99_after", p99(s.After)).
 			Msg("what is normal has changed: most calls were not, and are from now on")

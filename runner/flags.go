@@ -18,15 +18,16 @@ const (
 	flagLines = 10
 )
 
-// flags writes a line for each call that was flagged. It has no address: that is in the log of calls.
+// flags writes a line for each call that was flagged, and has others told. The line has no address: that is in the log of calls.
 type flags struct {
+	told    func(*correlator.CallRecord)
 	log     zerolog.Logger
 	rate    zerolog.BurstSampler
 	dropped atomic.Uint64
 }
 
-func newFlags(log zerolog.Logger) *flags {
-	return &flags{log: log, rate: zerolog.BurstSampler{Burst: flagLines, Period: time.Second}}
+func newFlags(told func(*correlator.CallRecord), log zerolog.Logger) *flags {
+	return &flags{told: told, log: log, rate: zerolog.BurstSampler{Burst: flagLines, Period: time.Second}}
 }
 
 // Take implements calls.Consumer.
@@ -39,6 +40,7 @@ func (f *flags) Take(r *correlator.CallRecord) {
 	f.log.Info().Str("route", r.Route.String()).Str("method", r.Method).Float64("score", calls.Score(v.Score)).Stringer("signals", v.Signals).
 		Stringer("match", r.Match).Str("request_id", r.RequestID.String()).
 		Uint64("connection", r.Connection).Uint64("connection_requests", r.Requests).Msg("call flagged")
+	f.told(r)
 }
 
 // Idle implements calls.Consumer.

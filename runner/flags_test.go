@@ -26,7 +26,7 @@ func flaggedCall(out *output) *correlator.CallRecord {
 // TestFlagsAreLogged: a line for each flagged call, without an address; of many at once some, and the others are counted.
 func TestFlagsAreLogged(t *testing.T) {
 	said := new(bytes.Buffer)
-	f := newFlags(zerolog.New(said))
+	f := newFlags(func(*correlator.CallRecord) {}, zerolog.New(said))
 	out, _ := outputOf(t, conf.Config{Calls: conf.Calls{Queue: 64}})
 	defer out.close(zerolog.Nop())
 	const flags = 1000

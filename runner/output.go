@@ -17,6 +17,7 @@ import (
 	"fivetuple/plugins"
 	"fivetuple/runner/calls"
 	"fivetuple/runner/metrics"
+	"fivetuple/runner/report"
 	"fivetuple/runner/server"
 )
 
@@ -32,6 +33,8 @@ type output struct {
 	clock    bpf.Clock
 	log      *calls.Log   // nil: off
 	metered  *calls.Queue // of the metrics; nil: off
+	reported *calls.Queue // of the reports; nil: off
+	figures  *report.Figures
 	flagged  *calls.Queue // of the lines for flagged calls
 	counters *plugins.Counters
 	stats    *server.Stats
@@ -40,22 +43,36 @@ type output struct {
 	wait     sync.WaitGroup
 }
 
-// newOutput opens the log and registers what is counted. A log that cannot be written is no reason not to serve.
-func newOutput(c conf.Config, clock bpf.Clock, log zerolog.Logger) *output {
-	o := &output{clock: clock, counters: new(plugins.Counters), stats: new(server.Stats), registry: prometheus.NewRegistry(), stop: func() {}}
+// newFigures returns what reports are made of; nil, if nobody could ask for one.
+func newFigures(c conf.Config, now func() time.Time) *report.Figures {
+	if c.Metrics.Listen == "" && len(c.Redis.Addresses) == 0 {
+		return nil
+	}
+	return report.New(report.Options{Routes: c.Report.Routes, Gateway: gatewayName(c.Fleet), Now: now})
+}
+
+// newOutput opens the log and registers what is counted; told is told of flagged calls. A log that cannot be written is no reason
+// not to serve.
+func newOutput(c conf.Config, clock bpf.Clock, figures *report.Figures, told func(*correlator.CallRecord), log zerolog.Logger) *output {
+	o := &output{clock: clock, figures: figures, counters: new(plugins.Counters), stats: new(server.Stats), registry: prometheus.NewRegistry(), stop: func() {}}
 	o.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.RegisterServer(o.registry, o.stats)
 	metrics.RegisterPlugins(o.registry, o.counters)
 	if layout, err := bpf.Layout(); err == nil {
 		metrics.RegisterBuild(o.registry, buildVersion(), fmt.Sprintf("%016x", layout))
 	}
-	f := newFlags(log.With().Str("part", "flags").Logger())
+	f := newFlags(told, log.With().Str("part", "flags").Logger())
 	o.flagged = calls.NewQueue(flagQueue, f)
 	metrics.RegisterQueue(o.registry, "flags", o.flagged.Dropped, o.flagged.Waiting)
 	metrics.RegisterFlags(o.registry, f.dropped.Load)
 	if c.Metrics.Listen != "" {
 		o.metered = calls.NewQueue(c.Calls.Queue, metrics.NewCalls(o.registry, c.Metrics.Series))
 		metrics.RegisterQueue(o.registry, "metrics", o.metered.Dropped, o.metered.Waiting)
+	}
+	if figures != nil {
+		o.reported = calls.NewQueue(c.Calls.Queue, figures)
+		metrics.RegisterQueue(o.registry, "report", o.reported.Dropped, o.reported.Waiting)
+		metrics.RegisterReport(o.registry, figures.Routes, figures.Beyond)
 	}
 	if c.Calls.File != "" {
 		o.openLog(c.Calls, log.With().Str("part", "calls").Logger())
@@ -92,6 +109,9 @@ func (o *output) sink() correlator.Sink {
 		if o.metered != nil {
 			o.metered.Put(r)
 		}
+		if o.reported != nil {
+			o.reported.Put(r)
+		}
 		if o.log != nil {
 			o.log.Put(r)
 		}
@@ -113,7 +133,7 @@ func (o *output) start(ctx context.Context, cor *correlator.Correlator, listen s
 	o.wait.Go(func() { o.sweep(ctx, cor) })
 	if listen != "" {
 		o.wait.Go(func() {
-			metrics.Serve(ctx, listen, metrics.Handler(o.registry), log.With().Str("part", "metrics").Logger())
+			metrics.Serve(ctx, listen, metrics.Handler(o.registry, report.Handler(o.figures)), log.With().Str("part", "metrics").Logger())
 		})
 	}
 }
@@ -141,6 +161,9 @@ func (o *output) close(log zerolog.Logger) {
 	o.flagged.Close(ctx)
 	if o.metered != nil {
 		o.metered.Close(ctx)
+	}
+	if o.reported != nil {
+		o.reported.Close(ctx)
 	}
 	if o.log == nil {
 		return

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"fivetuple/conf"
@@ -9,10 +11,12 @@ import (
 // app is what all commands share.
 type app struct {
 	configFile string
+	// openFleet returns how the other gateways' flags are seen; nil where the settings share no verdicts.
+	openFleet func(context.Context, conf.Config) (*fleetView, error)
 }
 
 func newRootCommand() *cobra.Command {
-	var a app
+	a := app{openFleet: viewFleet}
 	root := &cobra.Command{
 		Use:           "fivetuple",
 		Short:         "What the network did to every API call: kernel records for Apache APISIX",
@@ -21,7 +25,7 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "settings that differ from the defaults (fivetuple.yaml)")
-	root.AddCommand(a.newAgentCommand(), a.newRunCommand(), a.newRouteCommand(), a.newCallsCommand(), a.newSourcesCommand(), newReplayCommand(), newVersionCommand())
+	root.AddCommand(a.newAgentCommand(), a.newRunCommand(), a.newRouteCommand(), a.newCallsCommand(), a.newSourcesCommand(), a.newReportCommand(), a.newEventsCommand(openEvents), newReplayCommand(), newVersionCommand())
 	return root
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -82,7 +83,12 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	sources := new(correlator.SourceList)
 	learned := newBaselines(c.Baseline, clock.Now, log)
 	defer learned.close() // after the last records
-	out := newOutput(c, clock, log)
+	figures := newFigures(c, time.Now)
+	shared, err := joinFleet(c, learned, figures, clock.Now, log)
+	if err != nil {
+		return err
+	}
+	out := newOutput(c, clock, figures, shared.tellCall, log)
 	defer out.close(log)
 	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), &correlator.Judge{
 		Baselines: learned, Sources: sources, FlagAbove: c.Signals.FlagAbove,
@@ -91,7 +97,9 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 		return err
 	}
 	go reader.Run(ctx)
-	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, log)
+	shared.start(ctx, out.registry, sources)
+	defer shared.wait()
+	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, shared.verdicts(log), log)
 	metrics.RegisterBaselines(out.registry, learned.Counters)
 	learned.start(ctx)
 	out.start(ctx, cor, c.Metrics.Listen, log)

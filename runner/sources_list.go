@@ -2,17 +2,14 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"fivetuple/bpf"
+	"fivetuple/correlator/fleet"
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/watch"
 )
@@ -27,51 +24,84 @@ type sourceLine struct {
 	Since   time.Time `json:"since"`
 	Expires time.Time `json:"expires"`
 	Pardon  bool      `json:"pardon,omitempty"` // the watcher holds nothing against it meanwhile
+	// Gateways are the others that hold it flagged, and Effect is what becomes of their word here.
+	Gateways []string     `json:"gateways,omitempty"`
+	Effect   fleet.Effect `json:"effect,omitempty"`
 }
 
+// listSources prints what this host holds, and what the rest of the fleet does. That the fleet can't be asked is told after
+// what is known.
 func (a *app) listSources(cmd *cobra.Command, asJSON bool) error {
 	c, err := a.load()
 	if err != nil {
 		return err
 	}
-	lines, err := readVerdicts(c.Agent.Pins.Path)
+	look, err := newLook()
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return printSourcesJSON(cmd.OutOrStdout(), lines)
+	lines, own, err := look.readVerdicts(c.Agent.Pins.Path)
+	if err != nil {
+		return err
 	}
-	return printSources(cmd.OutOrStdout(), lines)
+	var view *fleetView
+	var fleetErr error
+	if a.openFleet != nil {
+		if view, fleetErr = a.openFleet(cmd.Context(), c); view != nil {
+			lines, fleetErr = view.addTo(cmd.Context(), lines, look, own)
+			fleetErr = errors.Join(fleetErr, view.close())
+		}
+	}
+	slices.SortFunc(lines, func(a, b sourceLine) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Address, b.Address))
+	})
+	if asJSON {
+		return errors.Join(printSourcesJSON(cmd.OutOrStdout(), lines), fleetErr)
+	}
+	return errors.Join(printSources(cmd.OutOrStdout(), lines, view != nil), fleetErr)
 }
 
-// readVerdicts returns what is in force, the highest score first.
-func readVerdicts(pins string) ([]sourceLine, error) {
+// look is the moment at which a command looks, by the kernel's clock and the wall's.
+type look struct {
+	now  uint64
+	wall time.Time
+}
+
+func newLook() (look, error) {
 	clock, err := bpf.NewClock()
 	if err != nil {
-		return nil, err
+		return look{}, err
 	}
+	return look{clock.Now(), time.Now()}, nil
+}
+
+// at returns a kernel's time as people have it.
+func (l look) at(ns uint64) time.Time {
+	return l.wall.Add(time.Duration(ns - l.now)).Truncate(time.Millisecond) //nolint:gosec // may be before
+}
+
+// readVerdicts returns what is in force on this host, and what of it is on sources.
+func (l look) readVerdicts(pins string) (lines []sourceLine, own fleet.Table, err error) {
 	table, err := bpf.OpenVerdicts(pins, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	now, wall := clock.Now(), time.Now()
-	at := func(ns uint64) time.Time { return wall.Add(time.Duration(ns - now)).Truncate(time.Millisecond) } //nolint:gosec // may be before
-	var lines []sourceLine
+	own = make(fleet.Table)
 	err = table.Each(func(k flow.VerdictKey, v *flow.Verdict) error {
-		if v.Expires <= now {
+		if v.Expires <= l.now {
 			return nil
+		}
+		if k.Kind == flow.VerdictSource {
+			own[k.Address] = *v
 		}
 		said := watch.Said(v)
 		lines = append(lines, sourceLine{
 			Kind: kindOf(k), Address: addressOf(k), Score: said.Score, Signals: said.Signals.String(), Origin: originOf(v.Origin),
-			Since: at(v.Since), Expires: at(v.Expires), Pardon: v.Score == 0,
+			Since: l.at(v.Since), Expires: l.at(v.Expires), Pardon: v.Score == 0,
 		})
 		return nil
 	})
-	slices.SortFunc(lines, func(a, b sourceLine) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Address, b.Address))
-	})
-	return lines, errors.Join(err, table.Close())
+	return lines, own, errors.Join(err, table.Close())
 }
 
 func originOf(origin uint8) string {
@@ -80,28 +110,4 @@ func originOf(origin uint8) string {
 		return names[origin]
 	}
 	return "unknown"
-}
-
-func printSourcesJSON(w io.Writer, lines []sourceLine) error {
-	out := json.NewEncoder(w)
-	for i := range lines {
-		if err := out.Encode(&lines[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func printSources(w io.Writer, lines []sourceLine) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "KIND\tADDRESS\tSCORE\tSIGNALS\tORIGIN\tSINCE\tEXPIRES")
-	for _, l := range lines {
-		signals := l.Signals
-		if l.Pardon {
-			signals = "(pardoned)"
-		}
-		fmt.Fprintf(out, "%s\t%s\t%.3f\t%s\t%s\t%s\t%s\n", l.Kind, l.Address, l.Score, cmp.Or(signals, "-"), l.Origin,
-			l.Since.Format(time.DateTime), l.Expires.Format(time.DateTime))
-	}
-	return out.Flush()
 }

@@ -30,7 +30,9 @@ type Baselines struct {
 	entries  []*entry
 	close    closer
 	cursor   int
-	changed  bool // since the last Save
+	changed  bool       // since the last Save
+	outbox   []outgoing // at most two for each of Options.Keys
+	asking   int        // whose turn it is in Wants
 }
 
 // keyMap is a map that never changes.

@@ -22,6 +22,13 @@ import (
 // sources, the rates), and 18 KB for the packed sketches of each of twelve closed windows and six that are kept aside.
 const keyBytes = 400 << 10
 
+// packedBytes is the longest that sketch.Pack makes: a byte for each bin's distance, and one or two for its units.
+const packedBytes = 4 << 10
+
+// fleetBytes is what a key takes on top where it learns with others, with Windows 12: six packed sketches a period, at most
+// MaxPeers names of 16 bytes for each of them, and for the comparison.
+const fleetBytes = 12*(6*packedBytes+MaxPeers*16+512) + MaxPeers*16
+
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -62,6 +69,41 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	t.Logf("%d KB a key", (after-before)/uint64(o.Keys+1)>>10)
 	runtime.KeepAlive(w)
+}
+
+// TestTheFleetsMemoryIsBounded: as many gateways as are merged, each with as many bins as it may have, in all periods.
+func TestTheFleetsMemoryIsBounded(t *testing.T) {
+	o := testOptions()
+	o.Keys = 4
+	w := newWorld(t, o)
+	w.b.Share(0.2)
+	var keys []Key
+	for i := range o.Keys {
+		keys = append(keys, Key{Route: fmt.Sprint("route ", i), Method: "GET"})
+		w.b.Learn(w.now, keys[i], &Observation{Source: address(1), Values: typical(1)})
+	}
+	w.second()
+	var peers []Peer
+	for i := range MaxPeers + 1 {
+		peers = append(peers, Peer{Gateway: gatewayName(i), Value: widest(o, 1000)})
+	}
+	w.b.Merge(w.now, keys[0], w.b.o.period(w.b.wall(w.now)), peers) // the pool is there
+	before := heap()
+	for _, k := range keys {
+		for back := range int64(o.Windows + 4) {
+			w.b.Merge(w.now, k, w.b.o.period(w.b.wall(w.now))+3-back, peers)
+		}
+	}
+	after := heap()
+	e := w.b.published.Load().keys[keys[1]]
+	if len(e.fleet) != o.Windows || len(e.fleet[0].from) != MaxPeers || !w.b.Usual(keys[1]).Ready {
+		t.Errorf("%d windows of %d gateways", len(e.fleet), len(e.fleet[0].from))
+	}
+	if after > before+uint64(o.Keys)*fleetBytes {
+		t.Errorf("%d bytes a key, want at most %d", (after-before)/uint64(o.Keys), fleetBytes)
+	}
+	t.Logf("%d KB a key", (after-before)/uint64(o.Keys)>>10)
+	runtime.KeepAlive([]any{w, peers})
 }
 
 // TestAHostileFileTakesNoMoreMemory than its keys may: neither while it is read, however many windows a line has, nor after.
@@ -141,6 +183,7 @@ func TestTogether(t *testing.T) {
 	o := testOptions()
 	o.Keys = 8
 	w := newWorld(t, o)
+	w.b.Share(0.2)
 	var wg sync.WaitGroup
 	for source := range 4 {
 		wg.Go(func() {
@@ -156,6 +199,18 @@ func TestTogether(t *testing.T) {
 	wg.Go(func() {
 		for i := range 300 {
 			w.b.Rotate(w.now + uint64(i)*uint64(time.Second))
+		}
+	})
+	wg.Go(func() {
+		for i := range 300 {
+			now := w.now + uint64(i)*uint64(time.Second)
+			for _, want := range w.b.Wants(now) {
+				for _, p := range want.Periods {
+					w.b.Merge(now, want.Key, p, []Peer{{"a", forge(o, 1000, 1)}, {"b", forge(o, 100, 2)}})
+				}
+			}
+			w.b.Published(math.MaxInt)
+			w.b.Strangers()
 		}
 	})
 	wg.Go(func() {

@@ -39,7 +39,11 @@ func (u *Usual) limit(before *Usual, factor float64) {
 }
 
 func (r *Range) limit(before Range, factor, floor float64) {
-	if *r == (Range{}) || before == (Range{}) { // not known
+	if before == (Range{}) { // not known
+		return
+	}
+	if *r == (Range{}) { // what is not known for a time would be free to move
+		*r = before
 		return
 	}
 	r.P50 = limited(r.P50, before.P50, factor, floor)

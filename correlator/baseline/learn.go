@@ -24,7 +24,27 @@ type entry struct {
 	closed []*window // the oldest first, at most Options.Windows
 	aside  []*window // of windows in a row that speak for a change
 	streak int       // how many they are
-	steps  int       // how often what is usual was learned anew since it was ready
+	steps  int       // in how many periods what is usual was learned anew since it was ready
+	renewal
+	learner
+}
+
+// renewal is when what is usual was learned anew: in each period once, or again from where it began.
+type renewal struct {
+	renewed int64  // period, Options.Window since 1970
+	before  *Usual // what was usual when it began
+	isOwn   bool   // whether this gateway's own calls are enough for a verdict
+}
+
+// learner is what a key has to do with other gateways.
+type learner struct {
+	fleet         []*fleetWindow // by period, at most Options.Windows
+	replaced      int64          // the baseline was, in this period: what others say up to it is past
+	answered      int64          // the last period that is known in full
+	asked         uint64         // when, CLOCK_MONOTONIC nanoseconds
+	offered       int64          // the last period of an own window that was published
+	offeredWeight float64
+	met           []acquaintance // at most MaxPeers
 }
 
 // open is a window that learns.

@@ -129,9 +129,12 @@ func (l *loader) key(line []byte) error {
 
 // resume goes on with what was usual; whether it is enough for a verdict is a matter of the settings of now.
 func (e *entry) resume(c *closer, before *Usual) {
-	u := c.usual(e.closed)
+	u := c.usual(e.closed, nil)
+	e.isOwn = u.Ready
 	if before.Ready && u.Ready {
 		u.Quantities, u.Rate = before.Quantities, before.Rate
+	} else {
+		e.steps = 0
 	}
 	e.usual.Store(u)
 }
@@ -166,7 +169,7 @@ const maxWeight = 1e15
 // isSound says whether it can have been learned.
 func (u *Usual) isSound() bool {
 	for _, r := range append(u.Quantities[:], u.Rate) {
-		if !(r.P50 >= 0 && r.P50 <= r.P99 && r.P99 <= 2*sketch.MaxValue) || math.IsNaN(r.P99) {
+		if !(r.P50 >= 0 && r.P50 <= r.P99 && r.P99 < 3*sketch.MaxValue) || math.IsNaN(r.P99) {
 			return false
 		}
 	}

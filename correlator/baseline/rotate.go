@@ -107,7 +107,7 @@ func (b *Baselines) closeWindow(e *entry, now uint64, w *open, joint *weights, s
 			aside = append(aside, &both)
 		}
 		if e.follow(&b.o, v, aside...) {
-			return append(shifts, b.shift(e, w.sources.number()))
+			return append(shifts, b.shift(e, now, w.sources.number()))
 		}
 	} else {
 		e.follow(&b.o, v)
@@ -117,7 +117,8 @@ func (b *Baselines) closeWindow(e *entry, now uint64, w *open, joint *weights, s
 		return shifts
 	}
 	e.closed = last(append(e.closed, learned), b.o.Windows)
-	b.renew(e)
+	b.offer(e, learned)
+	b.renew(e, now)
 	return shifts
 }
 
@@ -128,27 +129,6 @@ func (b *Baselines) pack(w *open, now uint64, s *sample, weights *weights, perSe
 	c.Sources, c.Sole = w.sources.number(), w.sole()
 	c.Rate = b.close.rate(perSecond, &s.counts, weights)
 	return c
-}
-
-// renew makes what is usual of the closed windows, within what the drift allows.
-func (b *Baselines) renew(e *entry) {
-	before := e.usual.Load()
-	u := b.close.usual(e.closed)
-	if before.Ready {
-		e.steps++
-	}
-	u.limit(before, b.o.step(e.steps))
-	e.usual.Store(u)
-}
-
-// shift replaces a baseline by what differed from it.
-func (b *Baselines) shift(e *entry, sources int) Shift {
-	b.counters.shifts.Add(1)
-	s := Shift{Key: e.key, Shared: e == b.shared, Windows: e.streak, Sources: sources, Before: e.usual.Load()}
-	e.closed, e.aside, e.streak, e.steps = last(e.aside, b.o.Windows), nil, 0, 0
-	s.After = b.close.usual(e.closed)
-	e.usual.Store(s.After)
-	return s
 }
 
 // excess returns how many calls had no weight.

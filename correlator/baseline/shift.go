@@ -9,6 +9,20 @@ type Shift struct {
 	Before, After *Usual
 }
 
+// shift replaces a baseline by what differed from it. What other gateways have said until now is gone with it.
+func (b *Baselines) shift(e *entry, now uint64, sources int) Shift {
+	b.counters.shifts.Add(1)
+	s := Shift{Key: e.key, Shared: e == b.shared, Windows: e.streak, Sources: sources, Before: e.usual.Load()}
+	e.closed, e.aside, e.streak, e.steps = last(e.aside, b.o.Windows), nil, 0, 0
+	s.After = b.close.usual(e.closed, nil)
+	e.fleet, e.replaced, e.renewal = nil, b.o.period(b.wall(now)), renewal{isOwn: s.After.Ready}
+	e.usual.Store(s.After)
+	for _, w := range e.closed {
+		b.offer(e, w)
+	}
+	return s
+}
+
 // verdict is what a window says about a baseline.
 type verdict uint8
 

@@ -6,31 +6,46 @@ import (
 	"fivetuple/correlator/sketch"
 )
 
-// usual makes what is usual out of closed windows, of equal or of different keys' gateways: it only merges.
-func (c *closer) usual(windows []*window) *Usual {
-	u := new(Usual)
-	weight := 0.0
-	for _, w := range windows {
-		weight += w.Weight
-	}
-	u.Calls = uint64(math.Round(weight))
-	u.Ready = u.Calls >= uint64(c.o.MinCalls) //nolint:gosec // above 0
+// usual makes what is usual out of this gateway's closed windows, and of the fleet's: it only merges.
+func (c *closer) usual(own []*window, fleet []*fleetWindow) *Usual {
+	together := c.weighFleet(own, fleet)
+	u := &Usual{Calls: uint64(math.Round(together.weight))}
+	u.Ready = c.isEnough(together.weight)
 	for q := range Quantities {
-		u.Quantities[q] = c.merged(windows, float64(c.o.MinCalls)*0.99, func(w *window) sketch.Packed { return w.Sketches[q] })
+		c.merge(q, own, fleet, &together)
+		u.Quantities[q] = quantiles(c.sketch, float64(c.o.MinCalls)*0.99)
 	}
-	u.Rate = c.merged(windows, 0, func(w *window) sketch.Packed { return w.Rate })
+	if c.isEnough(weightOf(own)) || len(fleet) == 0 {
+		fleet = nil
+	} else {
+		own = nil
+	}
+	c.merge(Quantities, own, fleet, &together)
+	u.Rate = quantiles(c.sketch, 0)
 	return u
 }
 
-// merged returns the quantiles of one of the windows' sketches; the zero Range if they have less than a weight.
-func (c *closer) merged(windows []*window, atLeast float64, of func(*window) sketch.Packed) Range {
+// isEnough says whether a weight is enough for a verdict.
+func (c *closer) isEnough(weight float64) bool { return math.Round(weight) >= float64(c.o.MinCalls) }
+
+// merge puts the windows' sketches of a quantity into the closer's.
+func (c *closer) merge(q Quantity, own []*window, fleet []*fleetWindow, together *fleetWeights) {
+	if len(fleet) > 0 {
+		c.pool.clear()
+		mine := c.pool.part(whole, enoughVoices)
+		for _, w := range own {
+			mine.add(*w.at(q), 1)
+		}
+		together.addTo(&c.pool, q, fleet)
+		c.pool.pour(c.sketch, q, together.isStrict)
+		return
+	}
 	c.sketch.Clear()
-	for _, w := range windows {
-		if err := c.sketch.Merge(of(w)); err != nil {
+	for _, w := range own {
+		if err := c.sketch.Merge(*w.at(q)); err != nil {
 			panic(err) // packed here, or checked when it was read
 		}
 	}
-	return quantiles(c.sketch, atLeast)
 }
 
 // quantiles returns the median and the 99th percentile; both 0 if there is less than a weight.

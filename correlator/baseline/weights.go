@@ -46,7 +46,7 @@ func (o *Options) weigh(counts *[slots]uint64) (w weights) {
 
 // shareLimit returns the limit by which no count, cut to it, is more than a share of the sum of all counts, cut to it. Counts
 // are sorted, the largest first, and there are at least 1/share.
-func shareLimit(counts []uint64, share float64) (limit float64) {
+func shareLimit[T uint64 | float64](counts []T, share float64) (limit float64) {
 	rest := 0.0
 	for _, n := range counts {
 		rest += float64(n)

@@ -12,14 +12,27 @@ type window struct {
 	Rate     sketch.Packed // calls per second
 }
 
+// at returns where the sketch of a quantity is, or, of the number of quantities, that of the rate.
+func (w *window) at(q Quantity) *sketch.Packed {
+	if q == Quantities {
+		return &w.Rate
+	}
+	return &w.Sketches[q]
+}
+
 // closer closes windows. Its sketches are used again and again.
 type closer struct {
 	o      Options
 	sketch sketch.Sketch
 	scaled sketch.Sketch
+	share  float64 // of a gateway; 0: there are no others
+	pool   pool
 }
 
-func newCloser(o Options) closer { return closer{o: o, sketch: sketch.New(), scaled: sketch.New()} }
+func newCloser(o Options) closer {
+	s := sketch.New()
+	return closer{o: o, sketch: s, scaled: sketch.New(), pool: newPool(s)}
+}
 
 // window packs a sample as it was weighed.
 func (c *closer) window(s *sample, w *weights) *window {

@@ -77,14 +77,14 @@ func (k Keys) spread(gateway, by string) string {
 	return fmt.Sprintf("%s{%s.%02x}:gw:%s", root, k.fleet, byte(xxhash.Sum64String(by)), gateway)
 }
 
-// maxName is the longest name of a fleet or a gateway, in bytes.
-const maxName = 64
+// MaxName is the longest name of a fleet or a gateway, in bytes.
+const MaxName = 64
 
 // ValidName says what is wrong with the name of a fleet or a gateway: it has 1 to 64 letters, digits, hyphens and
 // underscores, so that it is one part of a key, and no pattern.
 func ValidName(name string) error {
-	if name == "" || len(name) > maxName {
-		return fmt.Errorf("%q has %d bytes, a name has 1..%d", name, len(name), maxName)
+	if name == "" || len(name) > MaxName {
+		return fmt.Errorf("%q has %d bytes, a name has 1..%d", name, len(name), MaxName)
 	}
 	for _, c := range []byte(name) {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {

@@ -4,7 +4,6 @@ package sketch
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 	"slices"
 
@@ -14,13 +13,16 @@ import (
 const (
 	// Accuracy is by how much a quantile differs from the value at its rank, relative to that value.
 	Accuracy = 0.01
-	// MinValue and MaxValue bound what is told apart: microseconds up to 2.8 hours, bytes up to 10 GB, calls per second.
-	// What is below is 0, what is above is cut. So a sketch has at most MaxBins bins whatever it is fed.
-	MinValue, MaxValue = 1e-3, 1e10
-	lowestBin          = -400
+	// MinValue bounds what is told apart: what is below is 0.
+	MinValue = 1e-3
+	// MaxValue bounds it above: 2.8 hours in microseconds, 10 GB. What is above is cut, so that a sketch has at most MaxBins
+	// bins whatever it is fed.
+	MaxValue  = 1e10
+	lowestBin = -400
 	// MaxBins is how many bins a sketch has at most.
 	MaxBins = 1600
-	// MaxPacked is the longest packed sketch, in bytes: two varints of at most three bytes for each bin.
+	// MaxPacked is the longest packed sketch that is taken, in bytes: two varints of at most three bytes for each bin. What Pack
+	// makes has at most 4 KB: no more than units/2^7 bins have two bytes of units, and only wide gaps take two bytes.
 	MaxPacked = 16 + 6*MaxBins
 )
 
@@ -80,46 +82,4 @@ func (s Sketch) Pack() Packed {
 		return false
 	})
 	return slices.Clip(p)
-}
-
-var errSketch = errors.New("not a sketch")
-
-// Merge adds a packed sketch. On an error, which only what was read from a file can give, parts of it may have been added.
-func (s Sketch) Merge(p Packed) error {
-	if len(p) == 0 {
-		return nil
-	}
-	if len(p) < 9 {
-		return errSketch
-	}
-	unit := math.Float64frombits(binary.LittleEndian.Uint64(p))
-	if !(unit > 0 && unit < 1e12) {
-		return errSketch
-	}
-	zeros, rest, err := uvarint(p[8:])
-	if err != nil {
-		return err
-	}
-	s.Add(0, float64(zeros)*unit)
-	for bin := uint64(0); len(rest) > 0; {
-		var step, n uint64
-		step, rest, err = uvarint(rest)
-		if err == nil {
-			n, rest, err = uvarint(rest)
-		}
-		if bin += step; err != nil || step == 0 || bin >= MaxBins || n == 0 {
-			return errSketch
-		}
-		s.GetPositiveValueStore().AddWithCount(lowestBin+int(bin), float64(n)*unit) //nolint:gosec // below MaxBins
-	}
-	return nil
-}
-
-// uvarint takes a number of units or bins off.
-func uvarint(p []byte) (n uint64, rest []byte, err error) {
-	n, length := binary.Uvarint(p)
-	if length <= 0 || n > 2*units {
-		return 0, nil, errSketch
-	}
-	return n, p[length:], nil
 }

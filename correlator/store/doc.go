@@ -1,7 +1,6 @@
-// Package store carries what gateways tell each other (correlator/fleet) to Redis and back: one server, Sentinel, or
-// Cluster. Without it everything works as before. Nothing here is ever on the request
-// path: writes wait in a bounded queue, and whatever waits for the network does so in this package's own goroutines (Run), or in
-// Reader's and Clock's methods, which are for a caller's own goroutine.
+// Package store carries what gateways tell each other (correlator/fleet) to Redis and back: one server, Sentinel, or Cluster.
+// Nothing here is ever on the request path: writes wait in a bounded queue, and whatever waits for the network does so in this
+// package's own goroutines (Run), or in Reader's and Clock's methods, which are for a caller's own goroutine.
 //
 // # Use
 //
@@ -26,7 +25,7 @@
 //   - writer.go: the loop that sends; queue.go: what waits, deferral.go: what has to wait longer, settle.go: what became of it; write.go: one write; batch.go: how many are sent at once.
 //   - fault.go: which errors are tried again; backoff.go: when.
 //   - subscriber.go: what others publish; roster.go: who was heard.
-//   - reader.go: strings; hashes.go, stream.go: the others, after measured.go; gateways.go: who there is.
+//   - reader.go: strings; hashes.go, stream.go: the others; gateways.go: who there is.
 //   - presence.go: being there, and noticing a lost state; namesake.go: two gateways of one name; servers.go: which servers answer.
 //   - clock.go: Redis' clock.
 //

@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -34,6 +35,9 @@ func makeDir() (string, error) {
 func (s *Stack) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *Stack) socket() string          { return filepath.Join(s.dir, "socket", "runner.sock") }
 
+// SettingsFile returns the path of the settings, for other commands.
+func (s *Stack) SettingsFile() string { return s.path(settingsFile) }
+
 // CallsFile returns the path of the runner's log of calls.
 func (s *Stack) CallsFile() string { return filepath.Join(s.dir, "socket", "calls.jsonl") }
 
@@ -53,6 +57,7 @@ func (s *Stack) writeFiles() error {
 	if s.options.Tuple != "" {
 		settings["correlator"] = map[string]any{"tuple": s.options.Tuple}
 	}
+	maps.Copy(settings, s.options.Settings)
 	text, err := yaml.Marshal(settings)
 	if err != nil {
 		return fmt.Errorf("write settings: %w", err)

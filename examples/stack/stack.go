@@ -34,6 +34,8 @@ type Options struct {
 	Tuple string
 	// Metrics is the setting metrics.listen, in this process' own network namespace; "" serves none.
 	Metrics string
+	// Settings are more sections of fivetuple.yaml, by their names; they take the place of those that a stack writes.
+	Settings map[string]any
 	// NoAgent leaves the agent out.
 	NoAgent bool
 	// NoRunner leaves the runner out: somebody else serves Socket.

@@ -21,6 +21,9 @@ func RegisterBaselines(registry prometheus.Registerer, counters func() baseline.
 		{"baseline_windows_thin_total", "Windows that taught nothing, because too few of their calls were normal.", func(c baseline.Counters) uint64 { return c.Thin }},
 		{"baseline_shifts_total", "Baselines that were replaced, because most calls had changed.", func(c baseline.Counters) uint64 { return c.Shifts }},
 		{"baseline_saves_total", "Times that the baselines were written.", func(c baseline.Counters) uint64 { return c.Saves }},
+		{"baseline_published_total", "Windows that other gateways were told of.", func(c baseline.Counters) uint64 { return c.Published }},
+		{"baseline_unpublished_total", "Windows that nobody took to tell others in time.", func(c baseline.Counters) uint64 { return c.Unpublished }},
+		{"baseline_merged_total", "Windows of other gateways that were taken.", func(c baseline.Counters) uint64 { return c.Merged }},
 	} {
 		registry.MustRegister(counterFunc(c.name, c.help, nil, func() uint64 { return c.count(counters()) }))
 	}

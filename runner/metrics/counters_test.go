@@ -41,7 +41,7 @@ func fill(counters any, from uint64) (values []uint64) {
 func TestEveryCounterIsExported(t *testing.T) {
 	w := newWhole(t, 10)
 	var want []uint64
-	for i, counters := range []any{&w.stats, &w.counters, &w.cor, &w.log, &w.base} {
+	for i, counters := range []any{&w.stats, &w.counters, &w.cor, &w.log, &w.base, &w.board, &w.sources} {
 		want = append(want, fill(counters, uint64(i+1)*1000)...)
 	}
 	text := scrape(t, w.Registry)

@@ -27,9 +27,9 @@ const (
 	listenAgain = 500 * time.Millisecond
 )
 
-// Handler serves /metrics and /healthz, and nothing else. /healthz says that the process serves; whether it has records is
+// Handler serves /metrics, /healthz and, if there is one, /report, and nothing else. /healthz says that the process serves; whether it has records is
 // the metric fivetuple_tables_readable: without them calls go on all the same, and a restart would not bring them.
-func Handler(registry *prometheus.Registry) http.Handler {
+func Handler(registry *prometheus.Registry, report http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes, Timeout: scrapeTime, ErrorHandling: promhttp.ContinueOnError,
@@ -38,6 +38,9 @@ func Handler(registry *prometheus.Registry) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	})
+	if report != nil {
+		mux.Handle("GET /report", report)
+	}
 	return mux
 }
 

@@ -21,7 +21,7 @@ func scrape(t *testing.T, registry *prometheus.Registry) string {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	w := httptest.NewRecorder()
-	Handler(registry).ServeHTTP(w, r)
+	Handler(registry, nil).ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
@@ -36,7 +36,7 @@ func serve(t *testing.T, registry *prometheus.Registry) (url string, stop func()
 	address := freeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { Serve(ctx, address, Handler(registry), zerolog.New(zerolog.NewTestWriter(t))) })
+	wg.Go(func() { Serve(ctx, address, Handler(registry, nil), zerolog.New(zerolog.NewTestWriter(t))) })
 	stop = func() {
 		cancel()
 		wg.Wait()
@@ -137,7 +137,7 @@ func TestPortTaken(t *testing.T) {
 	var said syncBuffer
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { Serve(ctx, other.Addr().String(), Handler(newWhole(t, 1).Registry), zerolog.New(&said)) })
+	wg.Go(func() { Serve(ctx, other.Addr().String(), Handler(newWhole(t, 1).Registry, nil), zerolog.New(&said)) })
 	defer wg.Wait()
 	defer cancel()
 	deadline := time.Now().Add(20 * time.Second)

@@ -11,6 +11,7 @@ import (
 	"fivetuple/bpf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
+	"fivetuple/correlator/fleet"
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
 	"fivetuple/plugins"
@@ -48,6 +49,8 @@ type whole struct {
 	counters plugins.Counters
 	cor      correlator.Counters
 	base     baseline.Counters
+	board    fleet.Counts
+	sources  correlator.SourceCounts
 	log      calls.LogCounts
 	tables   bpf.Counts
 	err      error
@@ -63,6 +66,8 @@ func newWhole(t *testing.T, series int) *whole {
 	RegisterPlugins(w, &w.counters)
 	RegisterCorrelator(w, func() correlator.Counters { return w.cor })
 	RegisterBaselines(w, func() baseline.Counters { return w.base })
+	RegisterReport(w, func() int { return 9 }, func() uint64 { return 10 })
+	RegisterSharedVerdicts(w, func() fleet.Counts { return w.board }, func() correlator.SourceCounts { return w.sources })
 	RegisterQueue(w, "metrics", func() uint64 { return 7 }, func() int { return 8 })
 	RegisterLog(w, func() calls.LogCounts { return w.log })
 	RegisterTables(w, func() (bpf.Counts, error) { return w.tables, w.err }, func() uint64 { return 12_500_000_000 })

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fivetuple/conf"
+	"fivetuple/correlator"
+	"fivetuple/correlator/baseline"
+	"fivetuple/correlator/fleet"
+	"fivetuple/runner/metrics"
+	"fivetuple/runner/report"
+	"fivetuple/runner/share"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// errNoRedis means that a command wants what only a fleet has.
+var errNoRedis = errors.New("the setting redis.addresses is empty: flags are in the runner's log")
+
+// fleetPart is this runner's part in its fleet; nil: there is no Redis. The methods take a nil one.
+type fleetPart struct{ *share.Share }
+
+// joinFleet makes it. Settings that are wrong, and files that they name and that cannot be read, are errors; a Redis that does
+// not answer is none.
+func joinFleet(c conf.Config, learned *baselines, figures *report.Figures, now func() uint64, log zerolog.Logger) (*fleetPart, error) {
+	if len(c.Redis.Addresses) == 0 {
+		return nil, nil //nolint:nilnil // no part
+	}
+	s, err := share.Open(shareOptions(c), share.Parts{
+		Baselines: learned.Baselines, Learning: c.Baseline, Figures: figures, Now: now, Log: log.With().Str("part", "fleet").Logger(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	learned.onShift = func(shift *baseline.Shift) { s.Event(eventOfShift(shift)) }
+	return &fleetPart{s}, nil
+}
+
+func shareOptions(c conf.Config) share.Options {
+	o := share.Options{Redis: c.Redis, Fleet: c.Fleet, Version: buildVersion()}
+	o.Fleet.Gateway = gatewayName(c.Fleet)
+	return o
+}
+
+// gatewayName returns this gateway's name in its fleet: the host's, unless the settings say another one.
+func gatewayName(o fleet.Options) string {
+	if o.Gateway != "" {
+		return o.Gateway
+	}
+	host, _ := os.Hostname() // without a name there is one gateway all the same
+	host = strings.Map(func(c rune) rune {
+		if fleet.ValidName(string(c)) != nil {
+			return '-'
+		}
+		return c
+	}, host)
+	return cmp.Or(host[:min(len(host), fleet.MaxName)], "gateway")
+}
+
+// start shares until the context ends. What calls that come while the runner drains are counted as is in no report of the fleet.
+func (p *fleetPart) start(ctx context.Context, registry prometheus.Registerer, sources *correlator.SourceList) {
+	if p == nil {
+		return
+	}
+	metrics.RegisterRedis(registry, p.Counts)
+	metrics.RegisterSharedVerdicts(registry, p.BoardCounts, sources.Counts)
+	go p.Run(ctx)
+}
+
+// wait waits for the last words.
+func (p *fleetPart) wait() {
+	if p != nil {
+		p.Wait()
+	}
+}
+
+// verdicts returns how this host's verdicts are shared; nil: they are not.
+func (p *fleetPart) verdicts(log zerolog.Logger) *sharedVerdicts {
+	if p == nil {
+		return nil
+	}
+	return &sharedVerdicts{
+		board: p.Board(), moment: p.Moment, log: log,
+		tell: func(publication fleet.Publication) {
+			p.Tell(publication)
+			for i := range publication.Began {
+				p.Event(eventOfSource(&publication.Began[i], p.SharesVerdicts()))
+			}
+		},
+	}
+}
+
+// tellCall tells of a flagged call.
+func (p *fleetPart) tellCall(r *correlator.CallRecord) {
+	if p != nil {
+		p.Event(eventOfCall(r, p.SharesVerdicts()))
+	}
+}
+
+// openEvents is where `fivetuple events` reads.
+func openEvents(ctx context.Context, c conf.Config) (eventSource, error) {
+	l, err := lookAtFleet(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// lookTime is how long a command may take to reach Redis.
+const lookTime = 10 * time.Second
+
+// lookAtFleet connects a command with the fleet.
+func lookAtFleet(ctx context.Context, c conf.Config) (*share.Look, error) {
+	if len(c.Redis.Addresses) == 0 {
+		return nil, errNoRedis
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	return share.NewLook(ctx, shareOptions(c), zerolog.Nop())
+}
+
+// viewFleet is how `fivetuple sources` sees the other gateways' flags; nil where verdicts are not shared.
+func viewFleet(ctx context.Context, c conf.Config) (*fleetView, error) {
+	if len(c.Redis.Addresses) == 0 || c.Fleet.SharedVerdicts == fleet.VerdictsOff {
+		return nil, nil //nolint:nilnil // no view
+	}
+	l, err := lookAtFleet(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &fleetView{options: shareOptions(c).Fleet, moment: l.Moment, flags: l.Flags, close: l.Close}, nil
+}

@@ -1,0 +1,130 @@
+package share
+
+import (
+	"context"
+	"time"
+
+	"fivetuple/runner/report"
+)
+
+// loadEvery is how often it is tried to read what the process before this one has told.
+const loadEvery = 5 * time.Second
+
+// figuresEvery is how often figures are told, by the length of their buckets.
+func figuresEvery(step int64) time.Duration {
+	if step == report.StepHour {
+		return 5 * time.Minute
+	}
+	return time.Minute
+}
+
+// figures is what of the figures of calls is still to be told.
+type figures struct {
+	isLoaded bool
+	tried    time.Time
+	steps    map[int64]told // by the length of the buckets
+	pending  []report.Changed
+}
+
+// told is when figures were told, and which.
+type told struct {
+	at   time.Time
+	mark uint64
+}
+
+// again has everything told anew.
+func (f *figures) again() { f.steps = nil }
+
+// tellFigures tells some of what has changed since the last time. First it reads what the process before this one had told, whose
+// place it takes.
+func (s *Share) tellFigures(ctx context.Context) {
+	f := &s.figures
+	if !f.isLoaded {
+		if !s.link.Counts().Up || time.Since(f.tried) < loadEvery {
+			return
+		}
+		f.tried = time.Now()
+		if f.isLoaded = s.loadFigures(ctx) == nil; !f.isLoaded {
+			return
+		}
+	}
+	if len(f.pending) == 0 {
+		s.collectFigures(figuresEvery)
+	}
+	n := min(len(f.pending), tellAtOnce)
+	s.writeFigures(f.pending[:n])
+	f.pending = f.pending[n:]
+}
+
+// tellAllFigures tells what has changed at once: the process ends.
+func (s *Share) tellAllFigures() {
+	if !s.figures.isLoaded {
+		return // it would take the place of what is there
+	}
+	s.collectFigures(func(int64) time.Duration { return 0 })
+	s.writeFigures(s.figures.pending)
+}
+
+// collectFigures takes what has changed since it was last told, of buckets that were told so long ago.
+func (s *Share) collectFigures(every func(step int64) time.Duration) {
+	f := &s.figures
+	if f.steps == nil {
+		f.steps = map[int64]told{}
+	}
+	for _, step := range []int64{report.StepFine, report.StepHour} {
+		last := f.steps[step]
+		if time.Since(last.at) < every(step) {
+			continue
+		}
+		changed, mark := s.Figures.Changed(step, last.mark)
+		f.steps[step] = told{time.Now(), mark}
+		f.pending = append(f.pending, changed...)
+	}
+}
+
+func (s *Share) writeFigures(some []report.Changed) {
+	for _, c := range some {
+		value, err := c.Encode()
+		if err != nil {
+			s.Log.Error().Err(err).Str("route", c.Route).Msg("figures are not told")
+			continue
+		}
+		s.link.Writer.HSet(s.keys.Figures(s.options.Fleet.Gateway, c.Step, c.Start), c.Route, value, figuresTTL(c.Step))
+	}
+}
+
+// figuresTTL is how long a bucket is of use after its last call.
+func figuresTTL(step int64) time.Duration {
+	keep := report.KeepFine
+	if step == report.StepHour {
+		keep = report.KeepHour - 1
+	}
+	return time.Duration(step*keep) * time.Second
+}
+
+// maxBuckets is the most that a bucket of all routes takes of Redis' memory, in bytes.
+const maxBuckets = 64 << 20
+
+// loadFigures reads what this gateway has told before, all of it or nothing, and adds it to what is counted now.
+func (s *Share) loadFigures(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, loadEvery)
+	defer cancel()
+	now := time.Now()
+	buckets := append(report.Buckets(now, time.Hour), report.Buckets(now, report.MaxSince)...)
+	keys := make([]string, len(buckets))
+	for i, b := range buckets {
+		keys[i] = s.keys.Figures(s.options.Fleet.Gateway, b.Step, b.Start)
+	}
+	hashes, err := s.link.Reader.Hashes(ctx, keys, maxBuckets)
+	if err != nil {
+		return err
+	}
+	for i, routes := range hashes {
+		for route, value := range routes {
+			if err := s.Figures.Load(buckets[i], route, value); err != nil {
+				s.Log.Warn().Err(err).Str("route", route).Msg("earlier figures are passed over")
+			}
+		}
+	}
+	return nil
+}

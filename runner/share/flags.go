@@ -1,0 +1,99 @@
+package share
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"fivetuple/correlator/fleet"
+	"fivetuple/correlator/store"
+)
+
+// changesFor is how long a change that could not be published is of any use: the whole list is told every 30 s.
+const changesFor = 10 * time.Second
+
+// Board is what all gateways hold against sources. Whoever reads this host's table tells it, by Own, and has Tell carry what
+// Own returns.
+func (s *Share) Board() *fleet.Board { return s.board }
+
+// Moment returns the kernel's time with Redis'; its Redis is 0 while that is not known.
+func (s *Share) Moment(now uint64) fleet.Moment { return s.moment(now) }
+
+// Tell carries a publication to the others, and its new flags to the events.
+func (s *Share) Tell(p fleet.Publication) {
+	self := s.options.Fleet.Gateway
+	if p.Whole != nil {
+		s.link.Writer.Set(s.keys.Flags(self), p.Whole, fleet.FlagsTTL)
+	}
+	if p.Changes != nil {
+		s.link.Writer.Publish(s.keys.Channel(self), p.Changes, changesFor)
+	}
+}
+
+// SharesVerdicts says whether what is held against addresses may leave this host.
+func (s *Share) SharesVerdicts() bool { return s.options.Fleet.SharedVerdicts != fleet.VerdictsOff }
+
+// hear takes what others publish, and reads their lists where something was missed, until the context is done.
+func (s *Share) hear(ctx context.Context) {
+	if !s.SharesVerdicts() {
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	isBehind := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case h := <-s.link.Subscriber.Heard():
+			s.take(h.Gateway, h.Payload, false)
+		case <-s.link.Subscriber.Again():
+			isBehind = s.readAllFlags(ctx) != nil
+		case <-tick.C:
+			if isBehind {
+				isBehind = s.readAllFlags(ctx) != nil
+			} else if behind := s.board.Behind(s.Now()); len(behind) > 0 {
+				_ = s.readFlags(ctx, behind) // they are named again
+			}
+		}
+	}
+}
+
+func (s *Share) take(gateway string, value []byte, isWhole bool) {
+	err := s.board.Hear(gateway, value, isWhole, s.moment(s.Now()))
+	switch {
+	case errors.Is(err, fleet.ErrVersion):
+		s.link.Meter.Skipped(store.SkipVersion)
+	case errors.Is(err, fleet.ErrDamaged):
+		s.link.Meter.Skipped(store.SkipDamaged)
+	}
+	if err != nil {
+		s.Log.Debug().Err(err).Str("from", gateway).Msg("flags are passed over")
+	}
+}
+
+func (s *Share) readAllFlags(ctx context.Context) error {
+	seen, err := s.link.Reader.Gateways(ctx)
+	if err != nil {
+		return err
+	}
+	gateways := make([]string, 0, len(seen))
+	for _, g := range seen {
+		gateways = append(gateways, g.Gateway)
+	}
+	return s.readFlags(ctx, gateways)
+}
+
+func (s *Share) readFlags(ctx context.Context, gateways []string) error {
+	keys := make([]string, 0, len(gateways))
+	for _, g := range gateways {
+		keys = append(keys, s.keys.Flags(g))
+	}
+	values, err := s.link.Reader.Strings(ctx, keys, fleet.MaxFlags)
+	for i, v := range values {
+		if v != nil {
+			s.take(gateways[i], v, true)
+		}
+	}
+	return err
+}

@@ -1,0 +1,147 @@
+package share
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"fivetuple/correlator/baseline"
+	"fivetuple/correlator/fleet"
+	"fivetuple/correlator/store"
+	"fivetuple/runner/report"
+)
+
+const (
+	// every is how often it is looked for something to tell or to ask.
+	every = time.Second
+	// tellAtOnce is how many windows or figures are handed to the writer each time, of whose queue that is a part.
+	tellAtOnce = 256
+	// endTime is how long the last words may take.
+	endTime = 500 * time.Millisecond
+)
+
+// Options say which fleet this is, and how it is reached.
+type Options struct {
+	Redis   store.Options
+	Fleet   fleet.Options
+	Version string // of this program
+}
+
+// Parts are what is shared.
+type Parts struct {
+	Baselines *baseline.Baselines
+	Learning  baseline.Options // of the baselines
+	Figures   *report.Figures
+	Now       func() uint64 // CLOCK_MONOTONIC nanoseconds
+	Log       zerolog.Logger
+}
+
+// Share is this gateway's part in the fleet. Its methods never wait for the network.
+type Share struct {
+	Parts
+	options Options
+	keys    fleet.Keys
+	client  io.Closer
+	link    *store.Link
+	board   *fleet.Board
+	who     who
+	peers   peers
+	figures figures
+	asked   chan []baseline.Want
+	noticed noticed
+	ended   chan struct{}
+}
+
+// Open makes the parts, and connects to nobody yet. It fails where the settings are wrong, or name a file that cannot be read.
+func Open(o Options, p Parts) (*Share, error) {
+	client, err := store.Dial(o.Redis, p.Log)
+	if err != nil {
+		return nil, err
+	}
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	s := &Share{
+		Parts: p, options: o, keys: fleet.NewKeys(o.Fleet.Name, o.Fleet.Spread), client: client,
+		who: who{instance: fleet.NewInstance(random)}, asked: make(chan []baseline.Want, 1), ended: make(chan struct{}),
+	}
+	if s.board, err = fleet.NewBoard(o.Fleet, s.who.instance); err != nil {
+		return nil, fmt.Errorf("join fleet %s: %w", o.Fleet.Name, err)
+	}
+	meter := new(store.Meter)
+	meter.Attach(client)
+	s.link = store.NewLink(client, meter, store.Settings{
+		Keys: s.keys, Gateway: o.Fleet.Gateway, Queue: o.Redis.Queue, Who: store.Who{Value: s.sayWho, IsOurs: s.who.isOurs},
+	})
+	if o.Fleet.Baselines {
+		p.Baselines.Share(o.Fleet.GatewayShare)
+	}
+	return s, nil
+}
+
+// Counts returns what was counted of Redis, and BoardCounts of what others hold flagged.
+func (s *Share) Counts() store.Counts { return s.link.Counts() }
+
+// BoardCounts returns what was counted of what gateways hold flagged.
+func (s *Share) BoardCounts() fleet.Counts { return s.board.Counts() }
+
+// Run shares until the context is done, says its last words, and returns.
+func (s *Share) Run(ctx context.Context) {
+	defer close(s.ended)
+	s.Log.Info().Str("fleet", s.options.Fleet.Name).Str("gateway", s.options.Fleet.Gateway).Strs("redis", s.options.Redis.Addresses).
+		Str("mode", s.options.Redis.Mode).Str("shared_verdicts", s.options.Fleet.SharedVerdicts).Msg("sharing with other gateways")
+	link, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	for _, run := range []func(context.Context){s.link.Run, s.hear, s.ask} {
+		parts.Go(func() { run(link) })
+	}
+	s.tell(ctx)
+	last, cancel := context.WithTimeout(link, endTime)
+	if err := s.link.Writer.Flush(last); err != nil {
+		s.Log.Warn().Int64("writes", s.link.Counts().Waiting).Msg("the last words did not all reach Redis")
+	}
+	cancel()
+	stop()
+	parts.Wait()
+	_ = s.client.Close() // nothing waits for it
+}
+
+// Wait waits until Run has returned.
+func (s *Share) Wait() { <-s.ended }
+
+// tell says once a second what there is to say, and at the end once more.
+func (s *Share) tell(ctx context.Context) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	s.Baselines.Republish(s.Now()) // those of the file
+	for {
+		s.tellBaselines()
+		s.tellFigures(ctx)
+		s.notice()
+		select {
+		case <-ctx.Done():
+			s.tellBaselines()
+			s.tellAllFigures()
+			return
+		case <-s.link.Presence.Lost():
+			s.Log.Info().Msg("Redis may have lost what it had: telling everything anew")
+			s.Baselines.Republish(s.Now())
+			s.board.Repeat()
+			s.figures.again()
+		case <-tick.C:
+		}
+	}
+}
+
+// moment returns the kernel's time with Redis'.
+func (s *Share) moment(now uint64) fleet.Moment {
+	m := fleet.Moment{Kernel: now}
+	if s.link.Counts().ClockKnown {
+		m.Redis = s.link.Clock.Now()
+	}
+	return m
+}
