@@ -111,6 +111,48 @@ func TestClusterPublishesInOrder(t *testing.T) {
 	}
 }
 
+// TestClusterNodeHangs: while one node does not answer, what is published goes on, and the rest is sent when it answers again.
+func TestClusterNodeHangs(t *testing.T) {
+	c := redistest.StartCluster(t, redistest.Options{Config: []string{"cluster-require-full-coverage no"}})
+	k := fleet.NewKeys("f", true)
+	owner := c.Owner(c.Slot(k.Channel("a")))
+	var hung *redistest.Server
+	var key string // one that the hung node has
+	for i := 0; hung == nil; i++ {
+		key = k.Baseline("a", 1, baseline.Key{Route: fmt.Sprint(i), Method: "GET"})
+		if of := c.Owner(c.Slot(key)); of != owner {
+			hung = of
+		}
+	}
+	w, m := writing(t, clustered(c))
+	sub := owner.Admin().Subscribe(t.Context(), k.Channel("a"))
+	defer closed(sub)
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.Set(key, []byte("1"), time.Hour)
+	w.Publish(k.Channel("a"), nil, time.Hour)
+	flush(t, w)
+	hung.Stall()
+	w.Set(key, []byte("2"), time.Hour)
+	started := time.Now()
+	w.Publish(k.Channel("a"), []byte("flag"), time.Hour)
+	for {
+		msg, err := sub.ReceiveMessage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if msg.Payload == "flag" {
+			break
+		}
+	}
+	t.Logf("heard after %v", time.Since(started))
+	redistest.Await(t, "none to wait but the one for the node that hangs", func() bool { return m.Counts().Waiting == 1 })
+	hung.Continue()
+	flush(t, w)
+	equal(t, "the value", hung.Do("GET", key), "2")
+}
+
 // TestClusterRestart: one node that has lost what it had is noticed, also if it is not the one with the fleet's slot; and the clock is one
 // node's.
 func TestClusterRestart(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"container/list"
+	"context"
 	"sync"
 	"time"
 )
@@ -15,6 +16,7 @@ type queue struct {
 	mu    sync.Mutex
 	most  int
 	bytes int
+	told  [2]int64  // number and bytes, as the meter knows them
 	order list.List // of *write, the oldest first
 	named map[name]*list.Element
 	later deferral
@@ -64,10 +66,12 @@ func (q *queue) remove(e *list.Element) {
 	}
 }
 
-// gauge tells how much waits.
+// gauge tells the meter how much waits; there are several queues.
 func (q *queue) gauge() {
-	q.meter.waiting.Store(int64(q.order.Len()))
-	q.meter.waitingBytes.Store(int64(q.bytes))
+	now := [2]int64{int64(q.order.Len()), int64(q.bytes)}
+	q.meter.waiting.Add(now[0] - q.told[0])
+	q.meter.waitingBytes.Add(now[1] - q.told[1])
+	q.told = now
 }
 
 const (
@@ -101,6 +105,21 @@ func (q *queue) take(now time.Time) (batch []sending, wait time.Duration) {
 		e = next
 	}
 	return batch, q.later.wait(now)
+}
+
+// idle waits for something to send: new, or, unless wait is 0, for so long.
+func (q *queue) idle(ctx context.Context, wait time.Duration) {
+	var due <-chan time.Time
+	if wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-q.wake:
+	case <-due:
+	}
 }
 
 // signal puts a token into a channel with one place.

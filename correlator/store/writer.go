@@ -2,22 +2,29 @@ package store
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Writer sends writes to Redis, from one bounded queue. Its methods never wait and take over what they are given. A write is
+// Writer sends writes to Redis, from a bounded queue. Its methods never wait and take over what they are given. A write is
 // tried again, after 100 ms to 5 s, until it arrives, is refused for good, lives out, or the queue is full and it is the oldest; each is counted.
+//
+// What is published has a short queue of its own, and does not wait for the rest: a large batch, a node of a Cluster that hangs.
 type Writer struct {
-	client redis.UniversalClient
-	meter  *Meter
-	queue  *queue
+	client            redis.UniversalClient
+	meter             *Meter
+	values, published *queue
 }
+
+// maxPublished is how many messages wait to be published.
+const maxPublished = 1024
 
 // NewWriter returns a Writer with a queue of so many writes (Options.Queue), and 32 MiB.
 func NewWriter(client redis.UniversalClient, m *Meter, queue int) *Writer {
-	return &Writer{client: client, meter: m, queue: newQueue(min(max(queue, minQueue), maxQueue), m)}
+	most := min(max(queue, minQueue), maxQueue)
+	return &Writer{client: client, meter: m, values: newQueue(most, m), published: newQueue(min(most, maxPublished), m)}
 }
 
 // Set writes a string that lives for ttl, at most MaxTTL.
@@ -46,18 +53,29 @@ func (w *Writer) put(one *write, ttl time.Duration) {
 		return
 	}
 	one.until = time.Now().Add(min(ttl, MaxTTL))
-	w.queue.put(one)
+	if one.kind == KindPublish {
+		w.published.put(one)
+	} else {
+		w.values.put(one)
+	}
 }
 
 // Run sends until the context is done.
 func (w *Writer) Run(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { w.run(ctx, w.values) })
+	both.Go(func() { w.run(ctx, w.published) })
+	both.Wait()
+}
+
+func (w *Writer) run(ctx context.Context, q *queue) {
 	for tries := 0; ctx.Err() == nil; {
-		batch, wait := w.queue.take(time.Now())
+		batch, wait := q.take(time.Now())
 		if len(batch) == 0 {
-			w.idle(ctx, wait)
+			q.idle(ctx, wait)
 			continue
 		}
-		if w.send(ctx, batch) {
+		if w.send(ctx, q, batch) {
 			tries = 0
 			continue
 		}
@@ -66,23 +84,8 @@ func (w *Writer) Run(ctx context.Context) {
 	}
 }
 
-// idle waits for something to send: new, or, unless wait is 0, for so long.
-func (w *Writer) idle(ctx context.Context, wait time.Duration) {
-	var due <-chan time.Time
-	if wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		due = t.C
-	}
-	select {
-	case <-ctx.Done():
-	case <-w.queue.wake:
-	case <-due:
-	}
-}
-
 // send sends a batch, and says whether it got anywhere: if not, all of it is tried again at once.
-func (w *Writer) send(ctx context.Context, batch []sending) bool {
+func (w *Writer) send(ctx context.Context, q *queue, batch []sending) bool {
 	outcomes, fault := send(ctx, w.client, time.Now(), batch)
 	isDone := false
 	for _, o := range outcomes {
@@ -94,7 +97,7 @@ func (w *Writer) send(ctx context.Context, batch []sending) bool {
 			outcomes[i] = unspoken
 		}
 	}
-	w.queue.settle(time.Now(), batch, outcomes, backoff)
+	q.settle(time.Now(), batch, outcomes, backoff)
 	w.meter.answered(fault)
 	return isDone
 }
