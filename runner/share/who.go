@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fivetuple/correlator/fleet"
+	"fivetuple/correlator/store"
 )
 
 // noticeEvery is how often it is looked for gateways that should not be in this fleet.
@@ -39,15 +40,32 @@ func (s *Share) sayWho() []byte {
 
 // noticed is what was told about others, so that it is told once.
 type noticed struct {
+	isDown    bool
+	lastError string
 	namesake  bool
 	strangers map[string]bool
 	at        time.Time
 }
 
+// noticeRedis tells that Redis is away, why, and that it is back.
+func (s *Share) noticeRedis(c *store.Counts) {
+	n := &s.noticed
+	switch {
+	case !c.Up && c.LastError != "" && c.LastError != n.lastError:
+		n.isDown, n.lastError = true, c.LastError
+		s.Log.Warn().Str("why", c.LastError).Msg("Redis is not to be used; calls go on, and it is tried again")
+	case c.Up && n.isDown:
+		n.isDown, n.lastError = false, ""
+		s.Log.Info().Uint64("dropped", c.Dropped).Msg("Redis is to be used again")
+	}
+}
+
 // notice tells of another gateway with this one's name, and of gateways whose routes are others.
 func (s *Share) notice() {
 	n := &s.noticed
-	if there := s.link.Counts().NamesakeThere; there != n.namesake {
+	counts := s.link.Counts()
+	s.noticeRedis(&counts)
+	if there := counts.NamesakeThere; there != n.namesake {
 		n.namesake = there
 		if there {
 			s.Log.Error().Str("event", string(fleet.KindSameID)).Str("gateway", s.options.Fleet.Gateway).
