@@ -25,8 +25,8 @@ const (
 	destination  = 2
 )
 
-// Drop loses all packets from and to the server on an interface of its namespace, until the function that it returns is called: a
-// partition in which nobody is told anything. Other traffic of the interface goes on. The server has to be in a namespace.
+// Drop loses all packets from and to the server on an interface of its network, until the function that it returns is called: a
+// partition in which nobody is told anything. Other traffic of the interface goes on.
 func (s *Server) Drop(ifname string) (heal func()) {
 	s.t.Helper()
 	var links []link.Link
@@ -37,7 +37,11 @@ func (s *Server) Drop(ifname string) (heal func()) {
 		links = nil
 	}
 	s.t.Cleanup(func() { heal() })
-	err := s.options.In.Do(func() error {
+	inside := func(do func() error) error { return do() }
+	if s.options.In != nil {
+		inside = s.options.In.Do
+	}
+	err := inside(func() error {
 		device, err := net.InterfaceByName(ifname)
 		if err != nil {
 			return err
