@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,9 +44,11 @@ func joinFleet(c conf.Config, learned *baselines, figures *report.Figures, now f
 	return &fleetPart{s}, nil
 }
 
+// shareOptions settles what the settings leave open. Whom this host's watcher never judges no other gateway's word is about.
 func shareOptions(c conf.Config) share.Options {
 	o := share.Options{Redis: c.Redis, Fleet: c.Fleet, Version: buildVersion()}
 	o.Fleet.Gateway = gatewayName(c.Fleet)
+	o.Fleet.Trusted = slices.Concat(c.Fleet.Trusted, c.Watch.Trusted)
 	return o
 }
 

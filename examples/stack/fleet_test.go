@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"fivetuple/examples/lab"
 	redistest "fivetuple/examples/redis"
 	"fivetuple/examples/stack"
+	"fivetuple/runner/report"
 )
 
 // knownWithin is how long it may take until all gateways know what one of them has flagged.
@@ -264,4 +266,65 @@ func TestThePasswordIsNowhere(t *testing.T) {
 	}
 	server.SetACL("user gw on >" + secret + " ~* &* +@all\nuser default off\n")
 	m.awaits(t, "a gateway that has healed", func(c map[string]float64) bool { return c["fivetuple_redis_up"] == 1 })
+}
+
+// TestAReportOfTwoGateways: its quantiles are those of all calls of both, as their logs have them, each within what sketches allow;
+// and their clocks' offset is told.
+func TestAReportOfTwoGateways(t *testing.T) {
+	server := redistest.Start(t, redistest.Options{})
+	at := map[string]any{"addresses": []string{server.Address()}}
+	ctx, a := join(t, "gw-a", at, "off")
+	_, b := join(t, "gw-b", at, "off")
+	const calls = 400
+	var took []float64
+	var in uint64
+	for i, m := range []*member{a, b} {
+		c := dial(ctx, t, m.Stack, lab.GatewayFrontIPv4)
+		for n := range calls {
+			do(t, c, stack.Post("/insight/post", 10*n*(1+i)))
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var lines []logged
+		waitUntil(t, func() bool { lines = readLog(t, m.CallsFile()); return len(lines) == calls })
+		for _, l := range lines {
+			took, in = append(took, l.Total/1000), in+uint64(l.Bytes)
+		}
+		m.awaits(t, "calls that are counted", func(c map[string]float64) bool {
+			return c["fivetuple_report_routes"] == 1 && c["fivetuple_queue_records{queue=report}"] == 0
+		})
+		if err := m.StopRunner(); err != nil { // it tells what it has counted
+			t.Fatal(err)
+		}
+	}
+	var r report.Report
+	if err := json.Unmarshal([]byte(a.command(t, "report", "--format", "json")), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Routes) != 1 || len(r.Gateways) != 2 || r.Routes[0].Calls != 2*calls || r.Routes[0].Request.Bytes != in {
+		t.Fatalf("%+v", r)
+	}
+	for _, g := range r.Gateways {
+		if g.Calls != calls || g.ClockOffset == nil || time.Since(g.LastSeen) > time.Minute {
+			t.Errorf("%+v", g)
+		}
+	}
+	slices.Sort(took)
+	total := r.Routes[0].Total
+	for q, got := range map[float64]float64{0.5: total.P50, 0.9: total.P90, 0.99: total.P99} {
+		rank := q * float64(len(took)-1) // quantiles of sketches are at this rank, and weights are rounded
+		low, high := took[int(rank)-1], took[min(int(rank)+2, len(took)-1)]
+		t.Logf("p%g: %.3f ms, the raw values there are %.3f to %.3f ms", q*100, got, low, high)
+		if got < low*(1-r.Accuracy)-0.001 || got > high*(1+r.Accuracy)+0.001 {
+			t.Errorf("p%g: %v, want %v to %v within %v", q*100, got, low, high, r.Accuracy)
+		}
+	}
+	table := a.command(t, "report")
+	for _, want := range []string{"insight", "gw-a", "gw-b", "800"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %s in the table:\n%s", want, table)
+		}
+	}
+	t.Log("\n" + table)
 }

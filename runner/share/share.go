@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -72,6 +74,7 @@ func Open(o Options, p Parts) (*Share, error) {
 	if s.board, err = fleet.NewBoard(o.Fleet, s.who.instance); err != nil {
 		return nil, fmt.Errorf("join fleet %s: %w", o.Fleet.Name, err)
 	}
+	s.board.SetLocal(localAddresses())
 	meter := new(store.Meter)
 	meter.Attach(client)
 	s.link = store.NewLink(client, meter, store.Settings{
@@ -81,6 +84,17 @@ func Open(o Options, p Parts) (*Share, error) {
 		p.Baselines.Share(o.Fleet.GatewayShare)
 	}
 	return s, nil
+}
+
+// localAddresses returns those of this host, as far as it has any yet.
+func localAddresses() (local []netip.Addr) {
+	all, _ := net.InterfaceAddrs() // none is no reason not to share
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			local = append(local, p.Addr())
+		}
+	}
+	return local
 }
 
 // Counts returns what was counted of Redis, and BoardCounts of what others hold flagged.
