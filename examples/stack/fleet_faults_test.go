@@ -118,9 +118,9 @@ func openTo(t *testing.T, file string) {
 	}
 }
 
-// exists says whether a server has a key.
-func exists(s *redistest.Server, key string) bool {
-	n, err := s.Admin().Exists(context.Background(), key).Result()
+// isThere says whether a server has what the gateway says of itself.
+func isThere(s *redistest.Server) bool {
+	n, err := s.Admin().Exists(context.Background(), whoKey).Result()
 	return err == nil && n == 1
 }
 
@@ -141,7 +141,7 @@ func TestFaultRedis(t *testing.T) {
 	f := newFaultTable(t, map[string]any{
 		"addresses": []string{server.Address()}, "username": "gw", "password_file": password, "timeout": redisTimeout.String(),
 		"tls": map[string]any{"enabled": true, "ca_file": certificates.CA},
-	}, func() bool { return exists(server, whoKey) })
+	}, func() bool { return isThere(server) })
 	defer f.print()
 	var heal func()
 	for _, fault := range []redisFault{
@@ -179,7 +179,7 @@ func TestFaultRedis(t *testing.T) {
 func evict(s *redistest.Server) {
 	s.Set("maxmemory-policy", "allkeys-random")
 	s.Set("maxmemory", "4mb")
-	for i := 0; i < 10_000 && exists(s, whoKey); i++ {
+	for i := 0; i < 10_000 && isThere(s); i++ {
 		s.Do("SET", fmt.Sprint("junk-", i), strings.Repeat("x", 64<<10))
 	}
 }
@@ -188,7 +188,7 @@ func evict(s *redistest.Server) {
 func TestFaultRedisFailover(t *testing.T) {
 	s := redistest.StartSentinel(t, redistest.Options{}, "")
 	f := newFaultTable(t, map[string]any{"mode": "sentinel", "master": redistest.Master, "addresses": s.Addresses(), "timeout": redisTimeout.String()},
-		func() bool { return exists(s.Primary(), whoKey) })
+		func() bool { return isThere(s.Primary()) })
 	defer f.print()
 	f.run(redisFault{"failed over", s.Failover, func() {}, []string{"state_lost_total", redisDown}, 0})
 	was := s.Primary()
@@ -200,7 +200,7 @@ func TestFaultRedisReshard(t *testing.T) {
 	c := redistest.StartCluster(t, redistest.Options{})
 	slot := c.Slot(whoKey)
 	f := newFaultTable(t, map[string]any{"mode": "cluster", "addresses": c.Addresses(), "timeout": redisTimeout.String()},
-		func() bool { return exists(c.Owner(slot), whoKey) })
+		func() bool { return isThere(c.Owner(slot)) })
 	defer f.print()
 	f.run(redisFault{"resharded", func() {
 		for range 3 {

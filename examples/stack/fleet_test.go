@@ -97,7 +97,7 @@ func TestAnAttackOnOneIsKnownByAll(t *testing.T) {
 	_, c := join(t, "gw-c", at, "enforce")
 	_, d := join(t, "gw-d", at, "observe")
 
-	drip(ctx, t, a.Stack, 20)
+	drip(ctx, t, a.Stack)
 	var flagged fleetSource
 	redistest.Await(t, "a flag", func() bool {
 		for _, l := range a.source(t, lab.ClientIPv4) {
@@ -123,7 +123,7 @@ func TestAnAttackOnOneIsKnownByAll(t *testing.T) {
 		t.Errorf("one gateway's word gives a call on gw-c %v for %q", in.Score, in.Signals)
 	}
 
-	drip(ctx, t, b.Stack, 20)
+	drip(ctx, t, b.Stack)
 	redistest.Await(t, "a flag on gw-b, too, which counts on gw-c", func() bool {
 		in, _ := do(t, victim, stack.Get("/both/1", 0))
 		return in.Signals == "slow-headers" && in.Score > 0.5

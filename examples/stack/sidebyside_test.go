@@ -74,7 +74,7 @@ func (s *sideBySide) call(ctx context.Context) {
 	}
 	tick := time.NewTicker(callEvery)
 	defer tick.Stop()
-	for n := 0; n < 900; n++ { // the gateway closes a connection after 1,000
+	for n := range 900 { // the gateway closes a connection after 1,000
 		for i := range clients {
 			i = (i + n) % len(clients) // none is always the first
 			began := time.Now()

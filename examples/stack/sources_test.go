@@ -37,7 +37,7 @@ func TestSlowHeadersAreFound(t *testing.T) {
 	ctx, s := start(t, stack.Options{})
 	sources := sourcesOf(ctx, t, s)
 	began := time.Now()
-	drip(ctx, t, s, 20)
+	drip(ctx, t, s)
 	honest := dial(ctx, t, s, lab.GatewayFrontIPv6)
 	var line sourceLine
 	for tick := time.NewTicker(lookEvery); line.Address == ""; <-tick.C {
@@ -88,7 +88,7 @@ func TestPeopleFlagAndPardon(t *testing.T) {
 	if l := sources.list(); len(l) != 1 || l[0].Origin != "manual" || l[0].Score != 1 || time.Until(l[0].Expires) > 10*time.Minute {
 		t.Errorf("flagged: %+v", l)
 	}
-	drip(ctx, t, s, 20)
+	drip(ctx, t, s)
 	sources.run("unflag", lab.ClientIPv4, "--for", "8s")
 	pardoned := sources.list()
 	if len(pardoned) != 1 || !pardoned[0].Pardon {
@@ -138,9 +138,10 @@ func TestSourcesWithoutRights(t *testing.T) {
 	}
 }
 
-// drip opens connections that bring a request in pieces, until the test ends.
-func drip(ctx context.Context, t *testing.T, s *stack.Stack, n int) {
+// drip opens 20 connections that bring a request in pieces, until the test ends.
+func drip(ctx context.Context, t *testing.T, s *stack.Stack) {
 	t.Helper()
+	const n = 20
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan struct{}, n)
 	for range n {
