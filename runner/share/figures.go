@@ -77,6 +77,9 @@ func (s *Share) collectFigures(every func(step int64) time.Duration) {
 			continue
 		}
 		changed, mark := s.Figures.Changed(step, last.mark)
+		if len(changed) == 0 {
+			continue // what comes next is told at once
+		}
 		f.steps[step] = told{time.Now(), mark}
 		f.pending = append(f.pending, changed...)
 	}
