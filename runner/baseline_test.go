@@ -78,7 +78,7 @@ func TestBaselinesOutliveTheRunner(t *testing.T) {
 		b.calls(3, 5000, false) // it drains
 		b.close()
 		ended := newBaselineBench(t, file)
-		if got, before := ended.Usual(baselineKey()).Calls, told.Usual(baselineKey()).Calls; got < before+80 {
+		if got, before := ended.Usual(baselineKey()).Calls, told.Usual(baselineKey()).Calls; got < before+60 { // of 90: sources that share a group weigh as one
 			t.Errorf("%d calls when it has ended, %d before", got, before)
 		}
 		if !strings.Contains(ended.said.String(), `"keys":1`) || strings.Contains(b.said.String(), "warn") {

@@ -67,6 +67,7 @@ func TestSourcesOfTheFleet(t *testing.T) {
 				}
 				return nil
 			},
+			close: func() error { return nil },
 		}, nil
 	}
 	out, err := h.sourcesCommand(open, "--json")
@@ -116,6 +117,7 @@ func TestSourcesWithoutAFleet(t *testing.T) {
 			return &fleetView{
 				options: fleet.Options{Gateway: "here", SharedVerdicts: fleet.VerdictsObserve, Quorum: 2}, moment: h.moment,
 				flags: func(context.Context, func(string, []byte)) error { return unreachable },
+				close: func() error { return nil },
 			}, nil
 		}, unreachable},
 	} {
