@@ -96,9 +96,13 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx) // also when nobody ended it: another process took over, or there is nothing to serve on
+	defer func() {
+		stop()
+		shared.wait()
+	}()
 	go reader.Run(ctx)
 	shared.start(ctx, out.registry, sources)
-	defer shared.wait()
 	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, shared.verdicts(log), log)
 	metrics.RegisterBaselines(out.registry, learned.Counters)
 	learned.start(ctx)

@@ -57,10 +57,11 @@ func TestSourcesOfTheFleet(t *testing.T) {
 		"evil": []byte(`{"v":1}`),
 		"new":  []byte(`{"v":7}`),
 	}
+	closed := 0
 	open := func(context.Context, conf.Config) (*fleetView, error) {
 		return &fleetView{
 			options: fleet.Options{Gateway: "here", SharedVerdicts: fleet.VerdictsEnforce, Quorum: 2, Trusted: []string{"192.0.2.44"}},
-			moment:  h.moment,
+			moment:  h.moment, close: func() error { closed++; return nil },
 			flags: func(_ context.Context, hear func(string, []byte)) error {
 				for gateway, value := range lists {
 					hear(gateway, value)
@@ -99,6 +100,9 @@ func TestSourcesOfTheFleet(t *testing.T) {
 	if !strings.HasSuffix(head, "EFFECT    BY") || strings.Count(rows, "\n") != 7 || !strings.Contains(rows, "too-few   b\n") {
 		t.Errorf("\n%s", out)
 	}
+	if closed != 2 {
+		t.Errorf("closed %d connections, want that of each command", closed)
+	}
 }
 
 // TestSourcesWithoutAFleet: the list is this host's, also where the fleet can't be reached, which is told.
@@ -115,7 +119,7 @@ func TestSourcesWithoutAFleet(t *testing.T) {
 		{func(context.Context, conf.Config) (*fleetView, error) { return nil, unreachable }, unreachable},
 		{func(context.Context, conf.Config) (*fleetView, error) {
 			return &fleetView{
-				options: fleet.Options{Gateway: "here", SharedVerdicts: fleet.VerdictsObserve, Quorum: 2}, moment: h.moment,
+				options: fleet.Options{Gateway: "here", SharedVerdicts: fleet.VerdictsObserve, Quorum: 2}, moment: h.moment, close: func() error { return nil },
 				flags: func(context.Context, func(string, []byte)) error { return unreachable },
 				close: func() error { return nil },
 			}, nil
