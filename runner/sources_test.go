@@ -68,7 +68,6 @@ func TestSourcesOfTheFleet(t *testing.T) {
 				}
 				return nil
 			},
-			close: func() error { return nil },
 		}, nil
 	}
 	out, err := h.sourcesCommand(open, "--json")
@@ -121,7 +120,6 @@ func TestSourcesWithoutAFleet(t *testing.T) {
 			return &fleetView{
 				options: fleet.Options{Gateway: "here", SharedVerdicts: fleet.VerdictsObserve, Quorum: 2}, moment: h.moment, close: func() error { return nil },
 				flags: func(context.Context, func(string, []byte)) error { return unreachable },
-				close: func() error { return nil },
 			}, nil
 		}, unreachable},
 	} {
