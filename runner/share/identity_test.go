@@ -69,7 +69,9 @@ func TestTwoGatewaysOfOneName(t *testing.T) {
 	one, other := join(t, s.of("gw-a")), join(t, s.of("gw-a"))
 	for _, g := range []*gateway{one, other} {
 		g.await("a namesake", func() bool { return g.gauge("fivetuple_fleet_namesake") == 1 })
-		g.await("a line of it", func() bool { return g.log.lines(sameID, `"level":"error"`, `"event":"same-id"`, `"gateway":"gw-a"`) == 1 })
+		g.await("a line of it", func() bool {
+			return g.log.lines(sameID, `"level":"error"`, `"event":"same-id"`, `"gateway":"gw-a"`) == 1
+		})
 	}
 	l := lookAt(t, s.of("people"))
 	one.await("an event of each", func() bool { return len(eventsOf(t, l, fleet.KindSameID)) == 2 })

@@ -8,7 +8,7 @@ import (
 	"fivetuple/correlator/store"
 )
 
-// noticeEvery is how often it is looked for gateways that should not be in this fleet, at some 20 ms for the most keys and gateways.
+// noticeEvery is how often it is looked for gateways that should not be in this fleet, at some 10 ms for the most keys and gateways.
 const noticeEvery = 15 * time.Second
 
 // who is what this gateway says of itself.
