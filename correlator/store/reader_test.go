@@ -117,7 +117,7 @@ func TestReadStreams(t *testing.T) {
 		equal(t, "large, none", streams[0:1], "[[]]")
 		return all
 	}
-	equal(t, "the last", ids("", 3), "[8-0=8 9-0=9]") // and one of another kind
+	equal(t, "the last", ids("", 3), "[8-0=8 9-0=9 10-0=]") // which is of another kind
 	equal(t, "the next", ids("3-0", 2), "[4-0=4 5-0=5]")
 	equal(t, "none after the last", ids("10-0", 2), "[]")
 	equal(t, "skipped", m.Counts().Skipped, "[3 1 0 0]")

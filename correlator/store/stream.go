@@ -17,7 +17,7 @@ type Position struct {
 // Entry is an entry of a stream.
 type Entry struct {
 	ID    string // milliseconds of the server's clock, a hyphen, a number
-	Value []byte
+	Value []byte // nil: it has no such field, or a value that is too large
 }
 
 // maxEntries is how many entries of a stream are read at once.
@@ -63,6 +63,7 @@ func (r *Reader) entries(messages []redis.XMessage, field string, isReversed boo
 	entries := make([]Entry, 0, len(messages))
 	for _, m := range messages {
 		text, ok := m.Values[field].(string)
+		one := Entry{ID: m.ID} // without a value, too: the next are read from there on
 		switch {
 		case !ok:
 			r.meter.Skipped(SkipForeign)
@@ -70,8 +71,9 @@ func (r *Reader) entries(messages []redis.XMessage, field string, isReversed boo
 			r.meter.Skipped(SkipTooLarge)
 		default:
 			r.meter.read.Add(1)
-			entries = append(entries, Entry{m.ID, []byte(text)})
+			one.Value = []byte(text)
 		}
+		entries = append(entries, one)
 	}
 	if isReversed {
 		slices.Reverse(entries)

@@ -65,5 +65,5 @@ func (c *cell) load(v *Value) {
 		_ = c.times[i].Merge(v.Times[i])
 	}
 	c.merge(&v.Counts)
-	c.packed = nil
+	c.packed, c.revision = nil, max(c.revision, Loaded)
 }

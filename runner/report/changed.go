@@ -14,6 +14,9 @@ type Changed struct {
 	*Value
 }
 
+// Loaded is the mark of what was taken from the process before this one, by Load: since then, all that has changed is this one's.
+const Loaded uint64 = 1
+
 // Changed returns the figures of all buckets of a length that have changed since a mark, and the mark of now. The mark 0 brings all that there
 // is. Each has the whole bucket: it takes the place of what was published of it before.
 func (f *Figures) Changed(step int64, since uint64) (changed []Changed, mark uint64) {

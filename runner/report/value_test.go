@@ -265,9 +265,17 @@ func TestLoad(t *testing.T) {
 			t.Errorf("bucket %d is out of its order, or not packed", i)
 		}
 	}
-	changed, _ := after.Changed(StepFine, 0)
+	changed, _ := after.Changed(StepFine, Loaded)
 	if len(changed) != 1 || changed[0].Calls != 1 {
 		t.Errorf("%d values are to be published again", len(changed))
+	}
+	calls := uint64(0)
+	all, _ := after.Changed(StepHour, 0)
+	for _, c := range all {
+		calls += c.Calls
+	}
+	if calls != 41 {
+		t.Errorf("all that there is has %d calls, want 41", calls)
 	}
 	value := []byte(sample(t))
 	for _, b := range []Bucket{

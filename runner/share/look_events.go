@@ -29,7 +29,7 @@ type entry struct {
 }
 
 // Events hands over the events since so long ago, the oldest first, of one gateway or (empty) of all, until take fails or there
-// are no more; to follow is to go on with what is added until the context ends, which is no error.
+// are no more; to follow is to go on with what is added until the context ends, which is no error. An entry that is none has no value.
 func (l *Look) Events(
 	ctx context.Context, since time.Duration, gateway string, follow bool, take func(gateway, id string, value []byte) error,
 ) error {

@@ -8,8 +8,8 @@ import (
 	"fivetuple/correlator/store"
 )
 
-// noticeEvery is how often it is looked for gateways that should not be in this fleet.
-const noticeEvery = time.Minute
+// noticeEvery is how often it is looked for gateways that should not be in this fleet, at some 10 ms for the most keys and gateways.
+const noticeEvery = 15 * time.Second
 
 // who is what this gateway says of itself.
 type who struct {
