@@ -14,7 +14,6 @@ import (
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
 	"fivetuple/correlator/fleet"
-	"fivetuple/correlator/flow"
 	"fivetuple/correlator/store"
 	"fivetuple/runner/report"
 )
@@ -57,30 +56,6 @@ func join(t *testing.T, o Options) *gateway {
 	}
 	t.Cleanup(g.leave)
 	return g
-}
-
-// learns has many sources call a route until a window is closed.
-func (g *gateway) learns(route string) {
-	for end := time.Now().Add(2100 * time.Millisecond); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		for source := range 30 {
-			g.baselines.Learn(g.Now(), baseline.Key{Route: route, Method: "GET"}, &baseline.Observation{Source: addressOf(source), Values: latencies()})
-		}
-		g.baselines.Rotate(g.Now())
-	}
-}
-
-// counts adds a finished call to the figures.
-func (g *gateway) counts(route string) { g.figures.Take(finished(route)) }
-
-// flags has this host's table hold a source flagged.
-func (g *gateway) flags(t *testing.T, address string) {
-	t.Helper()
-	verdict := flow.Verdict{Since: g.Now(), Expires: g.Now() + uint64(time.Minute), Score: 900, Signals: 1}
-	p, err := g.Board().Own(g.Moment(g.Now()), fleet.Table{netip.MustParseAddr(address).As16(): verdict})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.Tell(p)
 }
 
 func addressOf(source int) [16]byte {
