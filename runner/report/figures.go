@@ -42,7 +42,7 @@ type Figures struct {
 // New returns figures without a call.
 func New(o Options) *Figures {
 	return &Figures{
-		options: o, began: o.Now(), known: make(map[string]struct{}),
+		options: o, began: o.Now(), known: make(map[string]struct{}), revision: Loaded,
 		fine: ring{step: StepFine, keep: KeepFine}, hour: ring{step: StepHour, keep: KeepHour},
 	}
 }

@@ -265,7 +265,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("bucket %d is out of its order, or not packed", i)
 		}
 	}
-	changed, _ := after.Changed(StepFine, 0)
+	changed, _ := after.Changed(StepFine, Loaded)
 	if len(changed) != 1 || changed[0].Calls != 1 {
 		t.Errorf("%d values are to be published again", len(changed))
 	}

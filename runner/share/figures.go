@@ -47,6 +47,7 @@ func (s *Share) tellFigures(ctx context.Context) {
 		if f.isLoaded = s.loadFigures(ctx) == nil; !f.isLoaded {
 			return
 		}
+		f.steps = map[int64]told{report.StepFine: {mark: report.Loaded}, report.StepHour: {mark: report.Loaded}}
 	}
 	if len(f.pending) == 0 {
 		s.collectFigures(figuresEvery)
