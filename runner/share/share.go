@@ -21,7 +21,7 @@ import (
 const (
 	// every is how often it is looked for something to tell or to ask.
 	every = time.Second
-	// tellAtOnce is how many windows or figures are handed to the writer each time, of whose queue that is a part.
+	// tellAtOnce is how many windows or figures are handed to the writer each time, at most.
 	tellAtOnce = 256
 	// endTime is how long the last words may take.
 	endTime = 500 * time.Millisecond
@@ -149,6 +149,9 @@ func (s *Share) tell(ctx context.Context) {
 		}
 	}
 }
+
+// atOnce is tellAtOnce, or less where the writer's queue is short: what is told at once has to fit in.
+func (s *Share) atOnce() int { return min(tellAtOnce, s.options.Redis.Queue/4) }
 
 // moment returns the kernel's time with Redis'.
 func (s *Share) moment(now uint64) fleet.Moment {
