@@ -31,7 +31,7 @@ type Baselines struct {
 	close    closer
 	cursor   int
 	changed  bool       // since the last Save
-	outbox   []outgoing // at most two for each of Options.Keys
+	outbox   []outgoing // at most Options.Windows for each of Options.Keys
 	asking   int        // whose turn it is in Wants
 }
 

@@ -56,13 +56,12 @@ func (c *cell) close() {
 // load adds what was counted before this process began. Each sketch of the value has been checked.
 func (c *cell) load(v *Value) {
 	for i, p := range c.value().Times { // a closed one is opened again
-		if len(v.Times[i]) == 0 {
-			continue
-		}
-		if c.times[i].DDSketch == nil {
+		if c.times[i].DDSketch == nil && len(p) > 0 {
 			_ = c.sketch(i).Merge(p)
 		}
-		_ = c.times[i].Merge(v.Times[i])
+		if len(v.Times[i]) > 0 {
+			_ = c.sketch(i).Merge(v.Times[i])
+		}
 	}
 	c.merge(&v.Counts)
 	c.packed, c.revision = nil, max(c.revision, Loaded)

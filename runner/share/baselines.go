@@ -13,7 +13,7 @@ func (s *Share) tellBaselines() {
 	if !s.options.Fleet.Baselines {
 		return
 	}
-	for _, p := range s.Baselines.Published(tellAtOnce) {
+	for _, p := range s.Baselines.Published(s.atOnce()) {
 		s.link.Writer.Set(s.keys.Baseline(s.options.Fleet.Gateway, p.Period, p.Key), p.Value, s.Learning.Kept())
 	}
 }

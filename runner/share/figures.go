@@ -52,7 +52,7 @@ func (s *Share) tellFigures(ctx context.Context) {
 	if len(f.pending) == 0 {
 		s.collectFigures(figuresEvery)
 	}
-	n := min(len(f.pending), tellAtOnce)
+	n := min(len(f.pending), s.atOnce())
 	s.writeFigures(f.pending[:n])
 	f.pending = f.pending[n:]
 }

@@ -19,7 +19,7 @@ func (s *Share) Board() *fleet.Board { return s.board }
 // Moment returns the kernel's time with Redis'; its Redis is 0 while that is not known.
 func (s *Share) Moment(now uint64) fleet.Moment { return s.moment(now) }
 
-// Tell carries a publication to the others, and its new flags to the events.
+// Tell carries a publication to the others.
 func (s *Share) Tell(p fleet.Publication) {
 	self := s.options.Fleet.Gateway
 	if p.Whole != nil {

@@ -21,7 +21,7 @@ import (
 const (
 	// every is how often it is looked for something to tell or to ask.
 	every = time.Second
-	// tellAtOnce is how many windows or figures are handed to the writer each time, of whose queue that is a part.
+	// tellAtOnce is how many windows or figures are handed to the writer each time, at most.
 	tellAtOnce = 256
 	// endTime is how long the last words may take.
 	endTime = 500 * time.Millisecond
@@ -54,7 +54,6 @@ type Share struct {
 	who     who
 	peers   peers
 	figures figures
-	asked   chan []baseline.Want
 	noticed noticed
 	ended   chan struct{}
 }
@@ -69,7 +68,7 @@ func Open(o Options, p Parts) (*Share, error) {
 	_, _ = rand.Read(random[:]) // never fails
 	s := &Share{
 		Parts: p, options: o, keys: fleet.NewKeys(o.Fleet.Name, o.Fleet.Spread), client: client,
-		who: who{instance: fleet.NewInstance(random)}, asked: make(chan []baseline.Want, 1), ended: make(chan struct{}),
+		who: who{instance: fleet.NewInstance(random)}, ended: make(chan struct{}),
 	}
 	if s.board, err = fleet.NewBoard(o.Fleet, s.who.instance); err != nil {
 		return nil, fmt.Errorf("join fleet %s: %w", o.Fleet.Name, err)
@@ -97,7 +96,7 @@ func localAddresses() (local []netip.Addr) {
 	return local
 }
 
-// Counts returns what was counted of Redis, and BoardCounts of what others hold flagged.
+// Counts returns what was counted of Redis.
 func (s *Share) Counts() store.Counts { return s.link.Counts() }
 
 // BoardCounts returns what was counted of what gateways hold flagged.
@@ -150,6 +149,9 @@ func (s *Share) tell(ctx context.Context) {
 		}
 	}
 }
+
+// atOnce is tellAtOnce, or less where the writer's queue is short: what is told at once has to fit in.
+func (s *Share) atOnce() int { return min(tellAtOnce, s.options.Redis.Queue/4) }
 
 // moment returns the kernel's time with Redis'.
 func (s *Share) moment(now uint64) fleet.Moment {

@@ -41,6 +41,7 @@ func (s *Share) sayWho() []byte {
 // noticed is what was told about others, so that it is told once.
 type noticed struct {
 	isDown    bool
+	downAt    time.Time
 	lastError string
 	namesake  bool
 	strangers map[string]bool
@@ -51,8 +52,8 @@ type noticed struct {
 func (s *Share) noticeRedis(c *store.Counts) {
 	n := &s.noticed
 	switch {
-	case !c.Up && c.LastError != "" && c.LastError != n.lastError:
-		n.isDown, n.lastError = true, c.LastError
+	case !c.Up && c.LastError != "" && c.LastError != n.lastError && time.Since(n.downAt) >= noticeEvery: // a text may have a port that changes
+		n.isDown, n.lastError, n.downAt = true, c.LastError, time.Now()
 		s.Log.Warn().Str("why", c.LastError).Msg("Redis is not to be used; calls go on, and it is tried again")
 	case c.Up && n.isDown:
 		n.isDown, n.lastError = false, ""
