@@ -63,9 +63,6 @@ func (f *Figures) ring(step int64) *ring {
 	return &f.fine
 }
 
-// Loaded is the mark of what only Load has brought: the others have it already.
-const Loaded uint64 = 1
-
 var errBucket = errors.New("not a bucket that is kept")
 
 // Load adds what a process before this one has published of a bucket, so that what this one publishes has it, too. A bucket that is

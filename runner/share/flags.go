@@ -72,7 +72,13 @@ func (s *Share) take(gateway string, value []byte, isWhole bool) {
 	}
 }
 
+// errNoClock means that lists cannot be understood yet.
+var errNoClock = errors.New("Redis' clock is not known yet")
+
 func (s *Share) readAllFlags(ctx context.Context) error {
+	if !s.link.Counts().ClockKnown {
+		return errNoClock
+	}
 	seen, err := s.link.Reader.Gateways(ctx)
 	if err != nil {
 		return err

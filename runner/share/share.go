@@ -150,8 +150,14 @@ func (s *Share) tell(ctx context.Context) {
 	}
 }
 
-// atOnce is tellAtOnce, or less where the writer's queue is short: what is told at once has to fit in.
-func (s *Share) atOnce() int { return min(tellAtOnce, s.options.Redis.Queue/4) }
+// atOnce is tellAtOnce, or less where the writer's queue is short: what is told at once has to fit in. While much waits there, what
+// is not told yet stays where it is, so that nothing of it is dropped.
+func (s *Share) atOnce() int {
+	if s.link.Counts().Waiting > int64(s.options.Redis.Queue/2) {
+		return 0
+	}
+	return min(tellAtOnce, s.options.Redis.Queue/4)
+}
 
 // moment returns the kernel's time with Redis'.
 func (s *Share) moment(now uint64) fleet.Moment {
