@@ -68,9 +68,13 @@ func (c *closer) together(period int64, own []*window, others []*heard) *fleetWi
 		weights = append(weights, h.Weight)
 	}
 	limit, isMany := gatewayLimit(weights, c.share, c.o.minWeight())
+	scale := 1.0
+	if isMany { // who has a light window to hold the others to it does not make the whole light next to windows of its own
+		scale = max(weights[len(weights)/2]/limit, 1)
+	}
 	w := &fleetWindow{period: period, isCut: len(own) > 0 && len(others) > 1 || len(others) > enoughVoices}
 	for _, h := range others {
-		h.counts = min(h.Weight, limit)
+		h.counts = min(h.Weight, limit) * scale
 		w.Weight += h.counts
 		w.from = append(w.from, contribution{h.gateway, h.counts})
 	}

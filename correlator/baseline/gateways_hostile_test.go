@@ -138,6 +138,35 @@ func TestALoneWord(t *testing.T) {
 	}
 }
 
+// TestALightGatewayHoldsNobodyDown: of five gateways that can each be held to a share, one whose windows are as light as may be makes not
+// the others' light, so that its windows of other periods would weigh more than theirs.
+func TestALightGatewayHoldsNobodyDown(t *testing.T) {
+	for _, x := range []float64{1e-9, 1e5} {
+		o := dayOptions()
+		g := newGateways(t, o, 6)
+		g.listening = 1
+		light := forge(o, o.minWeight(), x)
+		g.forged[5] = func(int64) []byte { return light }
+		steps := 0
+		g.day(func(i int, w *world) {
+			if steps++; steps/6 == 130 && i > 0 { // all in one period
+				for range 3 {
+					crowded(i, w)
+				}
+			}
+		})
+		w := g.worlds[0]
+		w.learn(1, 1, false)
+		w.b.Rotate(w.now + 1)
+		g.exchange()
+		r := w.response().over(Range{honestP50, honestP99})
+		t.Logf("a light one says %v: median %.2f, 99th percentile %.2f", x, r.P50, r.P99)
+		if !w.b.Usual(testKey()).Ready || r.P50 < 0.75 || r.P50 > 1.3 || r.P99 < 0.7 || r.P99 > 1.25 {
+			t.Errorf("a light one says %v: %v", x, r)
+		}
+	}
+}
+
 // TestARampOfSourcesAndAGateway together moves nothing faster than Drift a day: what others say makes no second step in a window.
 func TestARampOfSourcesAndAGateway(t *testing.T) {
 	g := newGateways(t, dayOptions(), 2)

@@ -73,7 +73,7 @@ func (s *Share) take(gateway string, value []byte, isWhole bool) {
 }
 
 // errNoClock means that lists cannot be understood yet.
-var errNoClock = errors.New("Redis' clock is not known yet")
+var errNoClock = errors.New("the clock of Redis is not known yet")
 
 func (s *Share) readAllFlags(ctx context.Context) error {
 	if !s.link.Counts().ClockKnown {
