@@ -69,12 +69,12 @@ func NewBoard(o Options, instance string) (*Board, error) {
 	if err := errors.Join(ValidName(o.Gateway), checkInstance(instance)); err != nil {
 		return nil, fmt.Errorf("make board: %w", err)
 	}
-	e, err := newExempt(o.Trusted)
+	trusted, err := flow.ParsePrefixes("trusted", o.Trusted)
 	if err != nil {
 		return nil, fmt.Errorf("make board: %w", err)
 	}
 	return &Board{
-		options: o, instance: instance, exempt: e, own: own{said: map[[16]byte]said{}},
+		options: o, instance: instance, exempt: exempt{trusted: trusted}, own: own{said: map[[16]byte]said{}},
 		peers: map[string]*peer{}, sources: map[[16]byte]*source{},
 	}, nil
 }

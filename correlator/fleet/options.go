@@ -3,8 +3,9 @@ package fleet
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
+
+	"fivetuple/correlator/flow"
 )
 
 // Options are the settings of what gateways tell each other, the section `fleet` of fivetuple.yaml.
@@ -37,7 +38,6 @@ const (
 const (
 	minGatewayShare      = 0.02 // as baseline's source_share: 50 gateways
 	minQuorum, maxQuorum = 2, 16
-	maxTrusted           = 1024
 )
 
 // Default returns the settings of conf/fivetuple.yaml.
@@ -64,21 +64,5 @@ func (o Options) Validate() error {
 	if o.Quorum < minQuorum || o.Quorum > maxQuorum {
 		errs = append(errs, fmt.Errorf("quorum: %d is not in %d..%d", o.Quorum, minQuorum, maxQuorum))
 	}
-	return errors.Join(append(errs, o.validateTrusted()...)...)
-}
-
-func (o Options) validateTrusted() (errs []error) {
-	if len(o.Trusted) > maxTrusted {
-		return []error{fmt.Errorf("trusted: %d given, range 0..%d", len(o.Trusted), maxTrusted)}
-	}
-	for i, text := range o.Trusted {
-		a, err := netip.ParseAddr(text)
-		if err == nil && a.Zone() == "" {
-			continue
-		}
-		if _, err := netip.ParsePrefix(text); err != nil {
-			errs = append(errs, fmt.Errorf("trusted[%d]: %q is not an address or a prefix, like 10.0.0.1 or 2001:db8::/32", i, text))
-		}
-	}
-	return errs
+	return errors.Join(append(errs, flow.CheckPrefixes("trusted", o.Trusted))...)
 }

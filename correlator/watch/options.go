@@ -3,8 +3,9 @@ package watch
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
+
+	"fivetuple/correlator/flow"
 )
 
 // Options are the watcher's settings, the section `watch` of fivetuple.yaml.
@@ -23,7 +24,6 @@ type Options struct {
 const (
 	minKeep, maxKeep   = 10 * time.Second, time.Hour
 	minFlows, maxFlows = 1024, 1 << 20
-	maxTrusted         = 1024
 	// maxSources is how many addresses have a window; when it is full, one at random makes room for the next.
 	maxSources = 1 << 16
 	// maxListeners is how many listeners a turn counts; when it is full, more are counted with the host only.
@@ -43,45 +43,5 @@ func (o Options) Validate() error {
 	if o.Flows < minFlows || o.Flows > maxFlows {
 		errs = append(errs, fmt.Errorf("flows: %d is not in %d..%d entries", o.Flows, minFlows, maxFlows))
 	}
-	_, err := parsePrefixes(o.Trusted)
-	return errors.Join(append(errs, err)...)
-}
-
-// prefixes are sets of addresses, IPv4 as IPv4.
-type prefixes []netip.Prefix
-
-func parsePrefixes(texts []string) (all prefixes, err error) {
-	if len(texts) > maxTrusted {
-		return nil, fmt.Errorf("trusted: %d given, range 0..%d", len(texts), maxTrusted)
-	}
-	var errs []error
-	for i, text := range texts {
-		p, err := parsePrefix(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("trusted[%d]: %q is not an address or a prefix, like 10.0.0.1 or 2001:db8::/32", i, text))
-		}
-		all = append(all, p)
-	}
-	return all, errors.Join(errs...)
-}
-
-func parsePrefix(text string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		return a.Unmap().Prefix(a.Unmap().BitLen())
-	}
-	return netip.ParsePrefix(text)
-}
-
-// has says whether an address, IPv4 v4-mapped, is in one of them.
-func (all prefixes) has(address [16]byte) bool {
-	if len(all) == 0 {
-		return false
-	}
-	a := netip.AddrFrom16(address).Unmap()
-	for _, p := range all {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return errors.Join(append(errs, flow.CheckPrefixes("trusted", o.Trusted))...)
 }

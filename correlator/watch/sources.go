@@ -3,8 +3,10 @@ package watch
 import (
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
+	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
 )
 
@@ -34,10 +36,10 @@ type sources struct {
 	all     []source
 	limit   int
 	crowded uint64
-	trusted prefixes
+	trusted flow.Prefixes
 }
 
-func newSources(limit int, trusted prefixes) sources {
+func newSources(limit int, trusted flow.Prefixes) sources {
 	return sources{index: make(map[[16]byte]uint32), limit: limit, trusted: trusted}
 }
 
@@ -58,7 +60,7 @@ func (s *sources) take(address *[16]byte, now uint64) *source {
 		s.crowded++
 	}
 	s.index[*address] = uint32(len(s.all))
-	s.all = append(s.all, source{address: *address, faded: now, touched: now, trusted: s.trusted.has(*address)})
+	s.all = append(s.all, source{address: *address, faded: now, touched: now, trusted: s.trusted.Has(netip.AddrFrom16(*address))})
 	return &s.all[len(s.all)-1]
 }
 

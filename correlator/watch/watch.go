@@ -65,7 +65,7 @@ func New(o Options) (*Watcher, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	trusted, err := parsePrefixes(o.Trusted)
+	trusted, err := flow.ParsePrefixes("trusted", o.Trusted)
 	if err != nil {
 		return nil, err
 	}
