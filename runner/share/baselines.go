@@ -46,21 +46,14 @@ func (s *Share) ask(ctx context.Context) {
 // askFor reads what others have of a key.
 func (s *Share) askFor(ctx context.Context, w baseline.Want) error {
 	gateways := s.peers.of(w.Key)
-	keys := make([]string, 0, len(gateways))
 	for _, period := range w.Periods {
-		keys = keys[:0]
-		for _, g := range gateways {
-			keys = append(keys, s.keys.Baseline(g, period, w.Key))
-		}
-		values, err := s.link.Reader.Strings(ctx, keys, baseline.MaxPublished)
+		peers := make([]baseline.Peer, 0, len(gateways))
+		err := each(ctx, s.link.Reader, gateways, func(gateway string) string { return s.keys.Baseline(gateway, period, w.Key) },
+			baseline.MaxPublished, func(gateway string, value []byte) {
+				peers = append(peers, baseline.Peer{Gateway: gateway, Value: value})
+			})
 		if err != nil {
 			return err
-		}
-		peers := make([]baseline.Peer, 0, len(values))
-		for i, v := range values {
-			if v != nil {
-				peers = append(peers, baseline.Peer{Gateway: gateways[i], Value: v})
-			}
 		}
 		skipped := s.Baselines.Merge(s.Now(), w.Key, period, peers)
 		for range skipped.Version {

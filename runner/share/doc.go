@@ -9,5 +9,5 @@
 //   - flags.go: sources that are held flagged, out and in.
 //   - figures.go: figures of calls, out; events.go: what was flagged, out.
 //   - who.go: what this gateway says of itself, and what it notices about others.
-//   - look.go, look_events.go: what commands read of the whole fleet.
+//   - look.go, look_events.go: what commands read of the whole fleet; read.go: how values of several gateways are read.
 package share

@@ -106,29 +106,15 @@ func figuresTTL(step int64) time.Duration {
 	return time.Duration(step*keep) * time.Second
 }
 
-// maxBuckets is the most that a bucket of all routes takes of Redis' memory, in bytes.
-const maxBuckets = 64 << 20
-
 // loadFigures reads what this gateway has told before, all of it or nothing, and adds it to what is counted now.
 func (s *Share) loadFigures(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loadEvery)
 	defer cancel()
 	now := time.Now()
 	buckets := append(report.Buckets(now, time.Hour), report.Buckets(now, report.MaxSince)...)
-	keys := make([]string, len(buckets))
-	for i, b := range buckets {
-		keys[i] = s.keys.Figures(s.options.Fleet.Gateway, b.Step, b.Start)
-	}
-	hashes, err := s.link.Reader.Hashes(ctx, keys, maxBuckets)
-	if err != nil {
-		return err
-	}
-	for i, routes := range hashes {
-		for route, value := range routes {
-			if err := s.Figures.Load(buckets[i], route, value); err != nil {
-				s.Log.Warn().Err(err).Str("route", route).Msg("earlier figures are passed over")
-			}
+	return eachOfBuckets(ctx, s.link.Reader, s.keys, s.options.Fleet.Gateway, buckets, func(b report.Bucket, route string, value []byte) {
+		if err := s.Figures.Load(b, route, value); err != nil {
+			s.Log.Warn().Err(err).Str("route", route).Msg("earlier figures are passed over")
 		}
-	}
-	return nil
+	})
 }

@@ -17,7 +17,13 @@ const changesFor = 10 * time.Second
 func (s *Share) Board() *fleet.Board { return s.board }
 
 // Moment returns the kernel's time with Redis'; its Redis is 0 while that is not known.
-func (s *Share) Moment(now uint64) fleet.Moment { return s.moment(now) }
+func (s *Share) Moment(now uint64) fleet.Moment {
+	m := fleet.Moment{Kernel: now}
+	if s.link.Counts().ClockKnown {
+		m.Redis = s.link.Clock.Now()
+	}
+	return m
+}
 
 // Tell carries a publication to the others.
 func (s *Share) Tell(p fleet.Publication) {
@@ -53,14 +59,14 @@ func (s *Share) hear(ctx context.Context) {
 			if isBehind {
 				isBehind = s.readAllFlags(ctx) != nil
 			} else if behind := s.board.Behind(s.Now()); len(behind) > 0 {
-				_ = s.readFlags(ctx, behind) // they are named again
+				_ = each(ctx, s.link.Reader, behind, s.keys.Flags, fleet.MaxFlags, s.takeList) // they are named again
 			}
 		}
 	}
 }
 
 func (s *Share) take(gateway string, value []byte, isWhole bool) {
-	err := s.board.Hear(gateway, value, isWhole, s.moment(s.Now()))
+	err := s.board.Hear(gateway, value, isWhole, s.Moment(s.Now()))
 	switch {
 	case errors.Is(err, fleet.ErrVersion):
 		s.link.Meter.Skipped(store.SkipVersion)
@@ -79,27 +85,7 @@ func (s *Share) readAllFlags(ctx context.Context) error {
 	if !s.link.Counts().ClockKnown {
 		return errNoClock
 	}
-	seen, err := s.link.Reader.Gateways(ctx)
-	if err != nil {
-		return err
-	}
-	gateways := make([]string, 0, len(seen))
-	for _, g := range seen {
-		gateways = append(gateways, g.Gateway)
-	}
-	return s.readFlags(ctx, gateways)
+	return eachOfAll(ctx, s.link.Reader, s.keys.Flags, fleet.MaxFlags, s.takeList)
 }
 
-func (s *Share) readFlags(ctx context.Context, gateways []string) error {
-	keys := make([]string, 0, len(gateways))
-	for _, g := range gateways {
-		keys = append(keys, s.keys.Flags(g))
-	}
-	values, err := s.link.Reader.Strings(ctx, keys, fleet.MaxFlags)
-	for i, v := range values {
-		if v != nil {
-			s.take(gateways[i], v, true)
-		}
-	}
-	return err
-}
+func (s *Share) takeList(gateway string, value []byte) { s.take(gateway, value, true) }

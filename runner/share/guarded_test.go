@@ -3,8 +3,6 @@
 package share_test
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,18 +25,7 @@ func shippedUsers(t testing.TB, gateways ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var users strings.Builder
-	for line := range strings.Lines(string(text)) {
-		names := []string{"people"}
-		if strings.Contains(line, "GATEWAY") {
-			names = gateways
-		}
-		for _, name := range names {
-			hash := fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
-			users.WriteString(strings.NewReplacer("FLEET", "test", "GATEWAY", name, "PASSWORD", hash).Replace(line))
-		}
-	}
-	return users.String()
+	return redistest.Users(string(text), "test", gateways...)
 }
 
 // shippedConfig are the lines of conf/redis/redis.conf, but for the ACL file, which the rig has its own way with.

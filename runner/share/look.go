@@ -48,21 +48,7 @@ func (l *Look) Moment(now uint64) fleet.Moment {
 
 // Flags hands over the list of flags of each gateway that has one.
 func (l *Look) Flags(ctx context.Context, hear func(gateway string, value []byte)) error {
-	seen, err := l.reader.Gateways(ctx)
-	if err != nil {
-		return err
-	}
-	keys := make([]string, 0, len(seen))
-	for _, g := range seen {
-		keys = append(keys, l.keys.Flags(g.Gateway))
-	}
-	values, err := l.reader.Strings(ctx, keys, fleet.MaxFlags)
-	for i, v := range values {
-		if v != nil {
-			hear(seen[i].Gateway, v)
-		}
-	}
-	return err
+	return eachOfAll(ctx, l.reader, l.keys.Flags, fleet.MaxFlags, hear)
 }
 
 // Gateways implements report.Source.
@@ -71,44 +57,30 @@ func (l *Look) Gateways(ctx context.Context) ([]report.Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := make([]string, 0, len(seen))
-	for _, g := range seen {
-		keys = append(keys, l.keys.Who(g.Gateway))
+	gateways, names, at := make([]report.Gateway, len(seen)), make([]string, len(seen)), make(map[string]int, len(seen))
+	for i, g := range seen {
+		gateways[i] = report.Gateway{Gateway: g.Gateway, LastSeen: time.UnixMilli(g.At).UTC()}
+		names[i], at[g.Gateway] = g.Gateway, i
 	}
-	values, err := l.reader.Strings(ctx, keys, fleet.MaxWho)
+	err = each(ctx, l.reader, names, l.keys.Who, fleet.MaxWho, func(gateway string, value []byte) {
+		if w, err := fleet.DecodeWho(value); err == nil {
+			ahead := -w.Offset
+			gateways[at[gateway]].ClockOffset = &ahead
+		}
+	})
 	if err != nil {
 		return nil, err
-	}
-	gateways := make([]report.Gateway, 0, len(seen))
-	for i, g := range seen {
-		one := report.Gateway{Gateway: g.Gateway, LastSeen: time.UnixMilli(g.At).UTC()}
-		if w, err := fleet.DecodeWho(values[i]); err == nil {
-			ahead := -w.Offset
-			one.ClockOffset = &ahead
-		}
-		gateways = append(gateways, one)
 	}
 	return gateways, nil
 }
 
 // Values implements report.Source.
 func (l *Look) Values(ctx context.Context, gateway string, buckets []report.Bucket, route *string, each func(route string, value []byte)) error {
-	keys := make([]string, len(buckets))
-	for i, b := range buckets {
-		keys[i] = l.keys.Figures(gateway, b.Step, b.Start)
-	}
-	hashes, err := l.reader.Hashes(ctx, keys, maxBuckets)
-	if err != nil {
-		return err
-	}
-	for _, routes := range hashes {
-		for id, value := range routes {
-			if route == nil || *route == id {
-				each(id, value)
-			}
+	return eachOfBuckets(ctx, l.reader, l.keys, gateway, buckets, func(_ report.Bucket, id string, value []byte) {
+		if route == nil || *route == id {
+			each(id, value)
 		}
-	}
-	return nil
+	})
 }
 
 // Now returns Redis' time.

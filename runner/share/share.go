@@ -158,12 +158,3 @@ func (s *Share) atOnce() int {
 	}
 	return min(tellAtOnce, s.options.Redis.Queue/4)
 }
-
-// moment returns the kernel's time with Redis'.
-func (s *Share) moment(now uint64) fleet.Moment {
-	m := fleet.Moment{Kernel: now}
-	if s.link.Counts().ClockKnown {
-		m.Redis = s.link.Clock.Now()
-	}
-	return m
-}
