@@ -6,15 +6,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// fits asks how much memory some keys' values take, before they are read, and says which ones take at most so many bytes. Strings have
-// GETRANGE; of hashes, streams and sorted sets nothing but this tells how large an answer will be, and anybody of the fleet may make it
-// large. A key that is not there does not fit.
-func (r *Reader) fits(ctx context.Context, keys []string, most int64) ([]bool, error) {
+// fitting asks how much memory some keys' values take, before they are read, and returns those that take at most so many bytes, with each
+// one's place. Strings have GETRANGE; of hashes, streams and sorted sets nothing but this tells how large an answer will be, and anybody of
+// the fleet may make it large. A key that is not there does not fit.
+func (r *Reader) fitting(ctx context.Context, keys []string, most int64) (fit []string, at []int, err error) {
 	cmds, err := r.exec(ctx, len(keys), func(pipe redis.Pipeliner, i int) { pipe.MemoryUsage(ctx, keys[i], 0) })
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	fit := make([]bool, len(keys))
 	for i, cmd := range cmds {
 		size := cmd.(*redis.IntCmd)
 		switch {
@@ -22,19 +21,8 @@ func (r *Reader) fits(ctx context.Context, keys []string, most int64) ([]bool, e
 		case size.Val() > most:
 			r.meter.Skipped(SkipTooLarge)
 		default:
-			fit[i] = true
-		}
-	}
-	return fit, nil
-}
-
-// fitting returns those of some keys that fit, and each one's place.
-func (r *Reader) fitting(ctx context.Context, keys []string, most int64) (fit []string, at []int, err error) {
-	is, err := r.fits(ctx, keys, most)
-	for i := range is {
-		if is[i] {
 			fit, at = append(fit, keys[i]), append(at, i)
 		}
 	}
-	return fit, at, err
+	return fit, at, nil
 }

@@ -1,16 +1,13 @@
 package report
 
-import (
-	"fivetuple/correlator"
-	"fivetuple/correlator/sketch"
-)
+import "fivetuple/correlator"
 
 // cell is a route's figures in a bucket. While the bucket is open it has sketches, then only their packed form.
 type cell struct {
 	Counts
-	times    [times]sketch.Sketch // nil: nothing was added, or it is closed
-	revision uint64               // of the last change, in the order of all changes
-	packed   *Value               // as of packedAt; never changed again
+	times    sketches // none: nothing was added, or it is closed
+	revision uint64   // of the last change, in the order of all changes
+	packed   *Value   // as of packedAt; never changed again
 	packedAt uint64
 }
 
@@ -21,15 +18,8 @@ func (c *cell) add(r *correlator.CallRecord, revision uint64) {
 		return
 	}
 	for i, us := range timesOf(&r.Split) {
-		c.sketch(i).Add(us, 1)
+		c.times.at(i).Add(us, 1)
 	}
-}
-
-func (c *cell) sketch(i int) sketch.Sketch {
-	if c.times[i].DDSketch == nil {
-		c.times[i] = sketch.New()
-	}
-	return c.times[i]
 }
 
 // value returns the figures as they are now.
@@ -39,7 +29,7 @@ func (c *cell) value() *Value {
 	}
 	v := &Value{Counts: c.Counts}
 	for i, s := range c.times {
-		if s.DDSketch != nil {
+		if c.times.has(i) {
 			v.Times[i] = s.Pack()
 		}
 	}
@@ -50,19 +40,15 @@ func (c *cell) value() *Value {
 // close keeps the packed form alone.
 func (c *cell) close() {
 	c.value()
-	c.times = [times]sketch.Sketch{}
+	c.times = sketches{}
 }
 
 // load adds what was counted before this process began. Each sketch of the value has been checked.
 func (c *cell) load(v *Value) {
-	for i, p := range c.value().Times { // a closed one is opened again
-		if c.times[i].DDSketch == nil && len(p) > 0 {
-			_ = c.sketch(i).Merge(p)
-		}
-		if len(v.Times[i]) > 0 {
-			_ = c.sketch(i).Merge(v.Times[i])
-		}
+	if before := c.value(); c.times == (sketches{}) { // a closed one is opened again
+		c.times.merge(&before.Times)
 	}
+	c.times.merge(&v.Times)
 	c.merge(&v.Counts)
 	c.packed, c.revision = nil, max(c.revision, Loaded)
 }

@@ -10,21 +10,13 @@ import (
 // total merges a route's values of several buckets and gateways.
 type total struct {
 	Counts
-	times [times]sketch.Sketch // nil: no value had any
+	times sketches // none: no value had any
 }
 
 // add merges a value whose sketches have been checked.
 func (t *total) add(v *Value) {
 	t.merge(&v.Counts)
-	for i, p := range v.Times {
-		if len(p) == 0 {
-			continue
-		}
-		if t.times[i].DDSketch == nil {
-			t.times[i] = sketch.New()
-		}
-		_ = t.times[i].Merge(p)
-	}
+	t.times.merge(&v.Times)
 }
 
 // route returns what a report says.
@@ -40,7 +32,7 @@ func (t *total) route(id string) Route {
 		timeTotal: &r.Total, timeNetwork: &r.Network, timeArriving: &r.Arriving,
 		timeWait: &r.Wait, timeUpstream: &r.Upstream, timeResponse: &r.Response,
 	} {
-		if t.times[i].DDSketch != nil {
+		if t.times.has(i) {
 			*into = quantilesOf(t.times[i])
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"fivetuple/correlator"
+	"fivetuple/correlator/sketch"
 )
 
 // The times of a call that quantiles are kept of, in the order that they have in values. They are those of correlator.Split.
@@ -34,4 +35,27 @@ func timesOf(s *correlator.Split) (us [times]float64) {
 		us[i] = float64((min(ns, uint64(maxTime)) + 500) / 1000)
 	}
 	return us
+}
+
+// sketches are of the times; one to which nothing was added is none.
+type sketches [times]sketch.Sketch
+
+// has says whether anything was added to one.
+func (s *sketches) has(i int) bool { return s[i].DDSketch != nil }
+
+// at returns a sketch to add to.
+func (s *sketches) at(i int) sketch.Sketch {
+	if !s.has(i) {
+		s[i] = sketch.New()
+	}
+	return s[i]
+}
+
+// merge adds what was packed, and has been checked.
+func (s *sketches) merge(all *[times]sketch.Packed) {
+	for i, p := range all {
+		if len(p) > 0 {
+			_ = s.at(i).Merge(p)
+		}
+	}
 }
