@@ -31,7 +31,7 @@ func TestUsersOfClients(t *testing.T) {
 			t.Helper()
 			s := redistest.StartSentinel(t, redistest.Options{ACL: users(t)}, "")
 			for _, watcher := range s.Sentinels {
-				watcher.SetACL("user default off\n" + hashed(shipped(t, "sentinel.acl"), "a"))
+				watcher.SetACL("user default off\n" + redistest.WithPassword(shipped(t, "sentinel.acl"), "a"))
 			}
 			o.Mode, o.Master, o.Addresses = store.ModeSentinel, redistest.Master, s.Addresses()
 			o.Sentinel = store.SentinelOptions{Username: "fivetuple", PasswordEnv: o.PasswordEnv}

@@ -3,8 +3,6 @@
 package conf
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -13,29 +11,14 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	redistest "fivetuple/examples/redis"
 )
 
 // users returns the shipped ACL file for the gateways a and b of the fleet f; everybody's password is their name.
 func users(t *testing.T) string {
 	t.Helper()
-	var all []string
-	for line := range strings.Lines(shipped(t, "fivetuple.acl")) {
-		line = strings.ReplaceAll(line, "FLEET", "f")
-		switch {
-		case strings.Contains(line, "GATEWAY"):
-			for _, name := range []string{"a", "b"} {
-				all = append(all, hashed(strings.ReplaceAll(line, "GATEWAY", name), name))
-			}
-		default:
-			all = append(all, hashed(line, "people"))
-		}
-	}
-	return strings.Join(all, "")
-}
-
-func hashed(line, secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return strings.ReplaceAll(line, "PASSWORD", hex.EncodeToString(sum[:]))
+	return redistest.Users(shipped(t, "fivetuple.acl"), "f", "a", "b")
 }
 
 func shipped(t *testing.T, name string) string {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"testing"
 	"time"
 
@@ -33,29 +32,9 @@ func (inside) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 	return next
 }
 
-func newLab(t *testing.T) *lab.Lab {
-	t.Helper()
-	if missing := lab.Missing(); len(missing) > 0 {
-		if os.Getenv("FIVETUPLE_NO_SKIP") == "1" {
-			t.Fatal("a skip is a failure here: ", missing)
-		}
-		t.Skip(missing)
-	}
-	l, err := lab.New(t.Context(), lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
-}
-
 // TestPartition drops all of the server's packets to a gateway: its connections stay, new ones come to nothing, and nobody says so.
 func TestPartition(t *testing.T) {
-	net := newLab(t)
+	net := redistest.NewLab(t)
 	s := redistest.Start(t, redistest.Options{In: net.Gateway, Host: lab.GatewayFrontIPv4, Config: []string{"protected-mode no"}})
 	m := new(Meter)
 	c := connect(t, m, single(s))

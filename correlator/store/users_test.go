@@ -3,10 +3,7 @@
 package store
 
 import (
-	"crypto/sha256"
-	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,18 +21,7 @@ func shippedUsers(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var users strings.Builder
-	for line := range strings.Lines(string(text)) {
-		names := []string{"people"}
-		if strings.Contains(line, "GATEWAY") {
-			names = []string{"a", "b"}
-		}
-		for _, name := range names {
-			hash := fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
-			users.WriteString(strings.NewReplacer("FLEET", "f", "GATEWAY", name, "PASSWORD", hash).Replace(line))
-		}
-	}
-	return users.String()
+	return redistest.Users(string(text), "f", "a", "b")
 }
 
 func as(t *testing.T, s *redistest.Server, name string, m *Meter) redis.UniversalClient {

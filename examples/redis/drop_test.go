@@ -4,7 +4,6 @@ package redistest_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,18 +15,7 @@ import (
 
 // TestDrop has a server in a namespace whose packets get lost, and arrive later.
 func TestDrop(t *testing.T) {
-	if missing := lab.Missing(); len(missing) > 0 {
-		skip(t, strings.Join(missing, "; "))
-	}
-	l, err := lab.New(t.Context(), lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	l := redistest.NewLab(t)
 	other := redistest.Start(t, redistest.Options{In: l.Upstream, Host: lab.UpstreamIPv4})
 	c := redistest.NewCertificates(t, lab.UpstreamIPv4)
 	s := redistest.Start(t, redistest.Options{In: l.Upstream, Host: lab.UpstreamIPv4, TLS: c})
