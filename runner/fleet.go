@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"fivetuple/conf"
@@ -18,8 +19,6 @@ import (
 	"fivetuple/runner/metrics"
 	"fivetuple/runner/report"
 	"fivetuple/runner/share"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // errNoRedis means that a command wants what only a fleet has.

@@ -44,11 +44,11 @@ type output struct {
 }
 
 // newFigures returns what reports are made of; nil, if nobody could ask for one.
-func newFigures(c conf.Config, now func() time.Time) *report.Figures {
+func newFigures(c conf.Config) *report.Figures {
 	if c.Metrics.Listen == "" && len(c.Redis.Addresses) == 0 {
 		return nil
 	}
-	return report.New(report.Options{Routes: c.Report.Routes, Gateway: gatewayName(c.Fleet), Now: now})
+	return report.New(report.Options{Routes: c.Report.Routes, Gateway: gatewayName(c.Fleet), Now: time.Now})
 }
 
 // newOutput opens the log and registers what is counted; told is told of flagged calls. A log that cannot be written is no reason

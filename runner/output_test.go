@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -23,7 +22,7 @@ func outputOf(t *testing.T, c conf.Config) (*output, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	said := new(bytes.Buffer)
-	return newOutput(c, clock, newFigures(c, time.Now), func(*correlator.CallRecord) {}, zerolog.New(zerolog.SyncWriter(said))), said
+	return newOutput(c, clock, newFigures(c), func(*correlator.CallRecord) {}, zerolog.New(zerolog.SyncWriter(said))), said
 }
 
 func finishedCall(out *output) *correlator.CallRecord {

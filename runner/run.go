@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -83,7 +82,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	sources := new(correlator.SourceList)
 	learned := newBaselines(c.Baseline, clock.Now, log)
 	defer learned.close() // after the last records
-	figures := newFigures(c, time.Now)
+	figures := newFigures(c)
 	shared, err := joinFleet(c, learned, figures, clock.Now, log)
 	if err != nil {
 		return err
