@@ -3,6 +3,7 @@ package calls
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,6 +60,22 @@ func (f *file) stat() (info unix.Stat_t, err error) {
 }
 
 var errNotRegular = errors.New("not a regular file")
+
+// endsTorn says whether the file ends in the middle of a line: whoever wrote it was killed, or its host was, or does so right now.
+func (f *file) endsTorn() bool {
+	r, err := os.Open(f.Filename)
+	if err != nil {
+		return false // it can be written, and that is enough
+	}
+	defer r.Close() //nolint:errcheck // only read
+	last := make([]byte, 1)
+	end, err := r.Seek(-1, io.SeekEnd)
+	if err != nil {
+		return false // it is empty
+	}
+	_, err = r.ReadAt(last, end)
+	return err == nil && last[0] != '\n'
+}
 
 // Write appends whole lines.
 func (f *file) Write(lines []byte) (int, error) {

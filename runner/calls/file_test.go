@@ -174,34 +174,45 @@ func TestFailureIsCountedAndSaidOnce(t *testing.T) {
 	}
 }
 
-// TestTornLineStaysAlone: after a write that ended in the middle of a line, the next line is whole.
+// TestTornLineStaysAlone: after a write that ended in the middle of a line, the next line is whole, also if another process writes it.
 func TestTornLineStaysAlone(t *testing.T) {
-	o := options(t)
-	l := open(t, o)
-	putAndWait(t, l, 1)
-	finish(t, l) // its goroutine has ended: the rest is done here
-	f, err := os.OpenFile(o.File, os.O_APPEND|os.O_WRONLY, 0)
+	for name, next := range map[string]func(*Log) *Log{
+		"the same log": func(l *Log) *Log { l.torn = true; return l },
+		"the next one": func(l *Log) *Log { next := open(t, l.options); finish(t, next); return next },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(t)
+			l := open(t, o)
+			putAndWait(t, l, 1)
+			finish(t, l) // the goroutines have ended: the rest is done here
+			tear(t, o.File)
+			r := full()
+			l = next(l)
+			(*writer)(l).Take(&r)
+			(*writer)(l).Idle()
+			if c := l.Counts(); c.Failed != 0 || l.torn {
+				t.Errorf("%+v, torn %v", c, l.torn)
+			}
+			var damage []error
+			lines := 0
+			reader := NewReader(func(*Line) error { lines++; return nil }, func(err error) { damage = append(damage, err) })
+			if err := reader.Read(o.File); err != nil || lines != 2 || len(damage) != 1 || !strings.HasPrefix(damage[0].Error(), o.File+":2: ") {
+				t.Errorf("%d lines, %v, %v", lines, damage, err)
+			}
+		})
+	}
+}
+
+// tear ends a file as a write does that is cut short.
+func tear(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteString(`{"time":"2026`); err != nil {
+	_, err = f.WriteString(`{"time":"2026`)
+	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	l.torn = true
-	r := full()
-	(*writer)(l).Take(&r)
-	(*writer)(l).Idle()
-	if c := l.Counts(); c.Written != 2 || c.Failed != 0 || l.torn {
-		t.Errorf("%+v, torn %v", c, l.torn)
-	}
-	var damage []error
-	lines := 0
-	reader := NewReader(func(*Line) error { lines++; return nil }, func(err error) { damage = append(damage, err) })
-	if err := reader.Read(o.File); err != nil || lines != 2 || len(damage) != 1 || !strings.HasPrefix(damage[0].Error(), o.File+":2: ") {
-		t.Errorf("%d lines, %v, %v", lines, damage, err)
 	}
 }
 

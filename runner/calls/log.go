@@ -55,7 +55,7 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{
 		options: o, sample: newSampler(o.Sample), addresses: cutter{o.IPv4Prefix, o.IPv6Prefix}, file: f,
-		wall: wall{monotonic: o.Monotonic, now: o.Now},
+		wall: wall{monotonic: o.Monotonic, now: o.Now}, torn: f.endsTorn(),
 	}
 	l.line = zerolog.New(&l.batch)
 	l.queue = NewQueue(o.Queue, (*writer)(l))
