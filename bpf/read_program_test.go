@@ -211,6 +211,7 @@ func TestNewAgentUnderLiveReader(t *testing.T) {
 	wantProgram(t, r, true)
 	close(stop)
 	must(t, <-done)
+	wantProgram(t, r, true) // now that nobody else refreshes, and keeps what it saw before
 	if r.view.Load().inodes == first {
 		t.Error("the reader runs the old program")
 	}

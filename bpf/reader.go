@@ -79,6 +79,7 @@ func (r *Reader) Run(ctx context.Context) {
 }
 
 // Refresh opens the tables if they are new, and reads the agent's heartbeat. It returns what Lookup would say now.
+// Of two at a time the one that ends last is kept.
 func (r *Reader) Refresh() error {
 	next := r.look(r.view.Load())
 	r.view.Store(next)
