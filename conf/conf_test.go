@@ -210,9 +210,9 @@ func TestParseRefuses(t *testing.T) {
 		{"metrics on any port", `metrics: {listen: "127.0.0.1:0"}`, `x.yaml:1: metrics.listen: "127.0.0.1:0" is not an IP address and a port, like 127.0.0.1:9476 or [::1]:9476`},
 		{"truth as text", `metrics: {remote: "true"}`, `x.yaml:1: metrics.remote: "true" is text, want true or false`},
 		{"no series", `metrics: {series: 0}`, `x.yaml:1: metrics.series: 0 is not in 1..10000`},
-		{"Redis by URL", `redis: {addresses: ["redis://a:6379"]}`, `x.yaml: fleet.name: "" with redis.addresses ["redis://a:6379"]: two fleets without a name would be one
-x.yaml:1: redis.addresses[0]: "redis://a:6379" is not a host and a port, like redis.example.net:6379`},
-		{"fleet without a name", "redis:\n  addresses: [\"a:1\"]\nfleet:\n  name: \"\"", `x.yaml:4: fleet.name: "" with redis.addresses ["a:1"]: two fleets without a name would be one`},
+		{"Redis by URL", `redis: {addresses: ["redis://u:pw@a:6379"]}`, `x.yaml: fleet.name: "" with redis.addresses: two fleets without a name would be one
+x.yaml:1: redis.addresses[0]: "(hidden)@a:6379" is not a host and a port, like redis.example.net:6379`},
+		{"fleet without a name", "redis:\n  addresses: [\"a:1\"]\nfleet:\n  name: \"\"", `x.yaml:4: fleet.name: "" with redis.addresses: two fleets without a name would be one`},
 		{"verdicts for nobody", "fleet: {shared_verdicts: enforce}", `x.yaml:1: fleet.shared_verdicts: "enforce" with redis.addresses []: there is nobody to share with`},
 		{"spread without a cluster", "fleet: {spread: true}", `x.yaml:1: fleet.spread: true with redis.mode single: only a Cluster has slots`},
 		{"primary without Sentinels", "redis: {master: m}", `x.yaml:1: redis.master: "m" with redis.mode single: only Sentinels know names`},

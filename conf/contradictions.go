@@ -13,7 +13,7 @@ func (c Config) validateFleet() error {
 	var errs []error
 	hasRedis := len(c.Redis.Addresses) > 0
 	if hasRedis && c.Fleet.Name == "" {
-		errs = append(errs, fmt.Errorf("fleet.name: %q with redis.addresses %q: two fleets without a name would be one", c.Fleet.Name, c.Redis.Addresses))
+		errs = append(errs, fmt.Errorf("fleet.name: %q with redis.addresses: two fleets without a name would be one", c.Fleet.Name))
 	}
 	isShared := c.Fleet.SharedVerdicts == fleet.VerdictsObserve || c.Fleet.SharedVerdicts == fleet.VerdictsEnforce
 	if !hasRedis && isShared {

@@ -113,10 +113,18 @@ func (o Options) validateAddresses() (errs []error) {
 		host, port, err := net.SplitHostPort(address)
 		n, portErr := strconv.ParseUint(port, 10, 16)
 		if err != nil || portErr != nil || n == 0 || host == "" || strings.ContainsAny(host, "/@ ") {
-			errs = append(errs, fmt.Errorf("addresses[%d]: %q is not a host and a port, like redis.example.net:6379", i, address))
+			errs = append(errs, fmt.Errorf("addresses[%d]: %q is not a host and a port, like redis.example.net:6379", i, withoutUser(address)))
 		}
 	}
 	return errs
+}
+
+// withoutUser returns an address without what somebody who took it for a URL has put before the host: it may be a password.
+func withoutUser(address string) string {
+	if at := strings.LastIndexByte(address, '@'); at >= 0 {
+		return "(hidden)" + address[at:]
+	}
+	return address
 }
 
 // setting is a key with its value.

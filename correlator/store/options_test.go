@@ -20,6 +20,7 @@ func TestValidate(t *testing.T) {
 		{"port 0", func(o *Options) { o.Addresses = []string{"redis:0"} }, `addresses[0]: "redis:0" is not a host and a port, like redis.example.net:6379`},
 		{"no host", func(o *Options) { o.Addresses = []string{":6379"} }, `addresses[0]: ":6379" is not a host and a port, like redis.example.net:6379`},
 		{"URL", func(o *Options) { o.Addresses = []string{"redis://a:6379"} }, `addresses[0]: "redis://a:6379" is not a host and a port, like redis.example.net:6379`},
+		{"URL with a password", func(o *Options) { o.Addresses = []string{"redis://:s3cr@et@a:6379"} }, `addresses[0]: "(hidden)@a:6379" is not a host and a port, like redis.example.net:6379`},
 		{"mode", func(o *Options) { o.Mode = "ring" }, `mode: "ring" is not one of single, sentinel, cluster`},
 		{"database", func(o *Options) { o.Database = 16 }, "database: 16 is not in 0..15"},
 		{"file", func(o *Options) { o.PasswordFile = "password" }, `password_file: "password" is not an absolute path below /, like /etc/fivetuple/redis.password`},

@@ -14,6 +14,9 @@ import (
 // maxSecrets is how many passwords are remembered, the latest: a file's old and new one, and that for Sentinels, with room.
 const maxSecrets = 8
 
+// minCut is how many bytes of a password's beginning are hidden, too: Redis cuts what it repeats after 128 bytes.
+const minCut = 8
+
 // secrets are the passwords that have been sent. A server that does not know a command, as one behind a proxy or with
 // renamed commands, repeats its arguments in its error: a password must not get into a log by that way.
 type secrets struct {
@@ -36,9 +39,29 @@ func (s *secrets) hide(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, secret := range s.seen {
-		text = strings.ReplaceAll(text, secret, "(password)")
+		text = hideOne(text, secret)
 	}
 	return text
+}
+
+// hideOne replaces a password, and as much of its beginning as there is.
+func hideOne(text, secret string) string {
+	const instead = "(password)"
+	head := secret[:min(len(secret), minCut)]
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(text, head)
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		out.WriteString(instead)
+		n := 0
+		for rest := secret[len(head):]; n < min(len(rest), len(after)) && rest[n] == after[n]; {
+			n++
+		}
+		text = after[n:]
+	}
 }
 
 // clean returns an error that reads the same without a password; one that has none is returned as it is. So is redis.Nil, which is
