@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,9 +91,10 @@ func linked(t *testing.T, mode string, addresses []string, gateway string, k fle
 		},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { defer close(ended); l.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	var parts sync.WaitGroup
+	parts.Go(func() { l.Run(ctx) })
+	parts.Go(func() { l.Presence.Run(ctx) })
+	t.Cleanup(func() { cancel(); parts.Wait() })
 	received(t, "the subscription", l.Subscriber.Again())
 	return l
 }

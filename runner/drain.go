@@ -22,6 +22,7 @@ type serving struct {
 	activated bool // by systemd, which keeps the listener
 	stays     bool // nobody may take over
 	drain     time.Duration
+	place     place
 	log       zerolog.Logger
 
 	taken chan struct{} // closed when another process has taken over
@@ -31,8 +32,14 @@ type serving struct {
 	ending  bool
 }
 
-func newServing(s *server.Server, drain time.Duration, log zerolog.Logger) *serving {
-	return &serving{server: s, drain: drain, log: log, taken: make(chan struct{})}
+// place is a gateway's place, which one process has at a time.
+type place struct {
+	shared *fleetPart
+	last   <-chan struct{} // closed when this process has told others all that it has to
+}
+
+func newServing(s *server.Server, drain time.Duration, p place, log zerolog.Logger) *serving {
+	return &serving{server: s, drain: drain, place: p, log: log, taken: make(chan struct{})}
 }
 
 // start serves on what systemd handed over, on what a running process gives away, or on a socket of its own.
@@ -41,20 +48,21 @@ func (s *serving) start(ctx context.Context, path string, passed *server.Passed,
 		passed.Close()
 		return errTwoWays
 	}
-	rest := make(<-chan struct{})
+	var before server.Before
 	err := server.ErrNobody
 	if r.takesOver {
-		s.socket, rest, err = server.TakeOver(ctx, s.server, path, s.log)
+		s.socket, before, err = server.TakeOver(ctx, s.server, path, s.log)
 	}
 	if errors.Is(err, server.ErrNobody) {
-		rest = closed()
+		before = server.Before{Rest: closed(), Gone: closed()}
 		err = s.listen(path, passed)
 	}
 	if err != nil {
 		return err
 	}
+	s.place.shared.speak(before.Gone)
 	s.stays = s.activated || r.stays
-	go s.offer(rest)
+	go s.offer(before.Rest)
 	if !s.activated {
 		go s.keepSocket(ctx, path)
 	}
@@ -98,13 +106,15 @@ func (s *serving) offer(rest <-chan struct{}) {
 	if s.ending || s.stays {
 		return
 	}
-	control, err := server.OpenControl(s.server, s.socket, s.log)
+	control, err := server.OpenControl(s.server, s.socket, s.place.last, s.log)
 	if err != nil {
 		s.log.Warn().Err(err).Msg("no other process can take over from this one")
 		return
 	}
 	s.control = control
 	go func() {
+		<-control.Given()
+		s.place.shared.yield()
 		<-control.Taken()
 		close(s.taken)
 	}()

@@ -25,7 +25,10 @@ import (
 var errNoRedis = errors.New("the setting redis.addresses is empty: flags are in the runner's log")
 
 // fleetPart is this runner's part in its fleet; nil: there is no Redis. The methods take a nil one.
-type fleetPart struct{ *share.Share }
+type fleetPart struct {
+	*share.Share
+	stop context.CancelFunc // nil: not started
+}
 
 // joinFleet makes it. Settings that are wrong, and files that they name and that cannot be read, are errors; a Redis that does
 // not answer is none.
@@ -40,7 +43,7 @@ func joinFleet(c conf.Config, learned *baselines, figures *report.Figures, now f
 		return nil, err
 	}
 	learned.onShift = func(shift *baseline.Shift) { s.Event(eventOfShift(shift)) }
-	return &fleetPart{s}, nil
+	return &fleetPart{Share: s}, nil
 }
 
 // shareOptions settles what the settings leave open. Whom this host's watcher never judges no other gateway's word is about.
@@ -66,19 +69,37 @@ func gatewayName(o fleet.Options) string {
 	return cmp.Or(host[:min(len(host), fleet.MaxName)], "gateway")
 }
 
-// start shares until the context ends. What calls that come while the runner drains are counted as is in no report of the fleet.
+// start hears the others, until end. When the context ends, so will this process: it says at once what there is to say, and goes on with
+// what calls that come while it drains are counted as.
 func (p *fleetPart) start(ctx context.Context, registry prometheus.Registerer, sources *correlator.SourceList) {
 	if p == nil {
 		return
 	}
 	metrics.RegisterRedis(registry, p.Counts)
 	metrics.RegisterSharedVerdicts(registry, p.BoardCounts, sources.Counts)
+	context.AfterFunc(ctx, p.Yield)
+	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go p.Run(ctx)
 }
 
-// wait waits for the last words.
-func (p *fleetPart) wait() {
+// speak says that this process serves, and when the one before it is gone.
+func (p *fleetPart) speak(gone <-chan struct{}) {
 	if p != nil {
+		p.Speak(gone)
+	}
+}
+
+// yield says that another process serves in this one's place.
+func (p *fleetPart) yield() {
+	if p != nil {
+		p.Yield()
+	}
+}
+
+// end waits for the last words.
+func (p *fleetPart) end() {
+	if p != nil && p.stop != nil {
+		p.stop()
 		p.Wait()
 	}
 }
@@ -89,8 +110,17 @@ func (p *fleetPart) verdicts(log zerolog.Logger) *sharedVerdicts {
 		return nil
 	}
 	return &sharedVerdicts{
-		board: p.Board(), moment: p.Moment, log: log,
+		board: p.Board(), log: log,
+		moment: func(now uint64) fleet.Moment {
+			if !p.Speaks() { // nothing counts as said
+				return fleet.Moment{Kernel: now}
+			}
+			return p.Moment(now)
+		},
 		tell: func(publication fleet.Publication) {
+			if !p.Speaks() { // another process of this gateway tells it
+				return
+			}
 			p.Tell(publication)
 			for i := range publication.Began {
 				p.Event(eventOfSource(&publication.Began[i], p.SharesVerdicts()))

@@ -87,6 +87,9 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	if err != nil {
 		return err
 	}
+	last := make(chan struct{})
+	defer close(last)
+	defer shared.end() // after the last records
 	out := newOutput(c, clock, figures, shared.tellCall, log)
 	defer out.close(log)
 	cor, err := correlator.New(out.table(reader), c.Correlator, out.sink(), &correlator.Judge{
@@ -96,17 +99,14 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx) // also when nobody ended it: another process took over, or there is nothing to serve on
-	defer func() {
-		stop()
-		shared.wait()
-	}()
+	defer stop()
 	go reader.Run(ctx)
 	shared.start(ctx, out.registry, sources)
 	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, shared.verdicts(log), log)
 	metrics.RegisterBaselines(out.registry, learned.Counters)
 	learned.start(ctx)
 	out.start(ctx, cor, c.Metrics.Listen, log)
-	return serve(ctx, c.Runner, r, plugins.All(plugins.Deps{
+	return serve(ctx, c.Runner, r, place{shared, last}, plugins.All(plugins.Deps{
 		Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Counters: out.counters, Path: out.path(c.Calls),
 		Log: log.With().Str("part", "plugins").Logger(),
 	}), out.stats, log)

@@ -37,7 +37,7 @@ type role struct {
 }
 
 // serve serves the plugins until the context ends, and for the time of draining after, or until another process takes over.
-func serve(ctx context.Context, o conf.Runner, r role, all []plugin.Plugin, stats *server.Stats, log zerolog.Logger) error {
+func serve(ctx context.Context, o conf.Runner, r role, p place, all []plugin.Plugin, stats *server.Stats, log zerolog.Logger) error {
 	passed, err := server.Activated()
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func serve(ctx context.Context, o conf.Runner, r role, all []plugin.Plugin, stat
 	if err != nil {
 		return err
 	}
-	s := newServing(srv, o.Drain, log)
+	s := newServing(srv, o.Drain, p, log)
 	if err := s.start(ctx, path, passed, r); err != nil {
 		return err
 	}

@@ -8,7 +8,8 @@
 //	m := new(store.Meter)
 //	m.Attach(client)                                   // before the first command: counts commands and bytes
 //	l := store.NewLink(client, m, store.Settings{...}) // or, to read only, NewReader and NewClock
-//	go l.Run(ctx)                                      // writer, subscriber, presence, clock
+//	go l.Run(ctx)                                      // writer, subscriber, clock
+//	go l.Presence.Run(ctx)                             // while no other process has the gateway's place
 //	l.Writer.Set(key, value, ttl)                      // never waits
 //	for { select { case h := <-l.Subscriber.Heard(): ...; case <-l.Subscriber.Again(): ...; case <-l.Presence.Lost(): ... } }
 //

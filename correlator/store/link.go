@@ -43,10 +43,11 @@ func NewLink(client redis.UniversalClient, m *Meter, s Settings) *Link {
 	return l
 }
 
-// Run runs the parts until the context is done, and returns when all have ended.
+// Run runs the parts until the context is done, and returns when all have ended: but for Presence, which is for as long as this process
+// has the gateway's place.
 func (l *Link) Run(ctx context.Context) {
 	var parts sync.WaitGroup
-	for _, run := range []func(context.Context){l.Writer.Run, l.Subscriber.Run, l.Clock.Run, l.Presence.Run} {
+	for _, run := range []func(context.Context){l.Writer.Run, l.Subscriber.Run, l.Clock.Run} {
 		parts.Go(func() { run(ctx) })
 	}
 	parts.Wait()

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,8 +50,12 @@ type Meter struct {
 // Skipped counts a value that was read, and is not used.
 func (m *Meter) Skipped(why Skip) { m.skipped[why].Add(1) }
 
-// answered notes how the last command went. That a user may not do something, or that there is nothing, is an answer.
+// answered notes how the last command went. That a user may not do something, or that there is nothing, is an answer. A command that was
+// given up here says nothing.
 func (m *Meter) answered(err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.isUp = outcomeOf(err) != notNow

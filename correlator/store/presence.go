@@ -35,8 +35,8 @@ type Who struct {
 	IsOurs func(value []byte) bool
 }
 
-// Presence says that a gateway is there, every 5 s, and notices what is wrong with what it finds. A process that hands over to another one of
-// the same gateway ends its Presence first, or they take each other for namesakes.
+// Presence says that a gateway is there, every 5 s, and notices what is wrong with what it finds. Of two processes of one gateway, of which one
+// takes over from the other, one at a time runs it, but for a beat of each: more, and they take each other for namesakes.
 type Presence struct {
 	client  redis.UniversalClient
 	keys    fleet.Keys

@@ -81,6 +81,7 @@ func link(t *testing.T, gateway string, c redis.UniversalClient, m *Meter, adapt
 	l.Presence.lostEvery = 0
 	adapt(l)
 	running(t, l.Run)
+	running(t, l.Presence.Run)
 	token(t, "the subscription", l.Subscriber.Again())
 	return l
 }

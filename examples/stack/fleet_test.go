@@ -268,6 +268,65 @@ func TestThePasswordIsNowhere(t *testing.T) {
 	m.awaits(t, "a gateway that has healed", func(c map[string]float64) bool { return c["fivetuple_redis_up"] == 1 })
 }
 
+// TestATakeOverInAFleet: the fleet's report has all calls of both processes, and for the other gateway nothing happens but that it reads the
+// list of flags once more.
+func TestATakeOverInAFleet(t *testing.T) {
+	const address, calls, takeOvers = "192.0.2.7", 50, 3
+	server := redistest.Start(t, redistest.Options{})
+	at := map[string]any{"addresses": []string{server.Address()}}
+	ctx, a := join(t, "gw-a", at, "observe")
+	_, b := join(t, "gw-b", at, "observe")
+	a.command(t, "sources", "flag", address)
+	var missed float64
+	b.awaits(t, "a flag of gw-a", func(c map[string]float64) bool {
+		missed = c["fivetuple_fleet_flags_missed_total"]
+		return c["fivetuple_fleet_flags_sources"] == 1
+	})
+	reported := func() uint64 {
+		var r report.Report
+		if err := json.Unmarshal([]byte(b.command(t, "report", "--format", "json")), &r); err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range r.Gateways {
+			if g.Gateway == "gw-a" {
+				return g.Calls
+			}
+		}
+		return 0
+	}
+	c := dial(ctx, t, a.Stack, lab.GatewayFrontIPv4)
+	call := func() {
+		for n := range calls {
+			do(t, c, stack.Post("/insight/post", n))
+		}
+	}
+	call()
+	redistest.Await(t, "figures that are told", func() bool { return reported() > 0 })
+	for range takeOvers {
+		call()
+		if err := a.TakeOver(ctx); err != nil {
+			t.Fatal(err)
+		}
+		heard := scrape(t, b.metrics)["fivetuple_fleet_flags_heard_total"]
+		b.awaits(t, "the new process' flags", func(c map[string]float64) bool {
+			if c["fivetuple_fleet_flags_sources"] != 1 {
+				t.Error("gw-b has forgotten what gw-a holds")
+			}
+			return c["fivetuple_fleet_flags_heard_total"] > heard
+		})
+	}
+	call()
+	if err := a.StopRunner(); err != nil {
+		t.Fatal(err)
+	}
+	if got := reported(); got != (2+takeOvers)*calls {
+		t.Errorf("%d calls are in the report, want %d", got, (2+takeOvers)*calls)
+	}
+	if got := scrape(t, b.metrics)["fivetuple_fleet_flags_missed_total"]; got > missed+takeOvers {
+		t.Errorf("gw-b has missed something %v times in %d take-overs", got-missed, takeOvers)
+	}
+}
+
 // TestAReportOfTwoGateways: its quantiles are those of all calls of both, as their logs have them, each within what sketches allow;
 // and their clocks' offset is told.
 func TestAReportOfTwoGateways(t *testing.T) {

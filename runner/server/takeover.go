@@ -30,6 +30,7 @@ import (
 //	started             ->                                sent before the new one reads anything
 //	                    <-    connection...               whose calls took longer than freezeWait
 //	                    <-    tokens..., tokensEnd
+//	                          it ends the connection by its own end, which is also the end of what it tells others:
 //	                          exit 0; the socket's file stays
 //
 // At any time one of the two reads from a connection, and never both:
@@ -55,6 +56,8 @@ const (
 	stepWait = 2 * time.Second
 	// restoreWait bounds the wait for the other one to restore the tokens: it has plugins parse each configuration.
 	restoreWait = 10 * time.Second
+	// endWait bounds the wait for the other process' end, when it has given everything.
+	endWait = 10 * time.Second
 	// freezeWait bounds how long the connections that are idle wait for those that are not.
 	freezeWait = 250 * time.Millisecond
 	// maxPacket is the longest packet, in bytes.

@@ -20,13 +20,16 @@ type Control struct {
 	served *Socket
 	own    *Socket
 	log    zerolog.Logger
+	given  chan struct{}
 	taken  chan struct{}
 	ended  chan struct{}
+	last   <-chan struct{}
 }
 
 // OpenControl makes the socket beside the one that is served, and answers there. The served socket is ours, so that one
-// that lies there already is nobody's any more.
-func OpenControl(s *Server, served *Socket, log zerolog.Logger) (*Control, error) {
+// that lies there already is nobody's any more. LAST is closed when this process has told others all that it has to: a successor learns
+// of that, or of its end.
+func OpenControl(s *Server, served *Socket, last <-chan struct{}, log zerolog.Logger) (*Control, error) {
 	path := served.path + controlSuffix
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
@@ -49,11 +52,15 @@ func OpenControl(s *Server, served *Socket, log zerolog.Logger) (*Control, error
 		return nil, err
 	}
 	c := &Control{
-		server: s, served: served, own: own, log: log, taken: make(chan struct{}), ended: make(chan struct{}),
+		server: s, served: served, own: own, log: log, last: last,
+		given: make(chan struct{}), taken: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go c.run()
 	return c, nil
 }
+
+// Given is closed when another process serves in this one's place; calls may still be under way here.
+func (c *Control) Given() <-chan struct{} { return c.given }
 
 // Taken is closed when another process has taken over, and this one has nothing left to do.
 func (c *Control) Taken() <-chan struct{} { return c.taken }
@@ -87,11 +94,15 @@ func (c *Control) run() {
 		g := &giver{Control: c, to: control{conn}, sent: make(map[uint32]struct{})}
 		err = g.giveAll()
 		if err == nil {
+			close(c.given)
 			if err := errors.Join(c.own.Remove(), c.own.Close()); err != nil { // the successor makes its own when it has all
 				c.log.Warn().Err(err).Msg("close control socket")
 			}
 			g.giveRest()
-			_ = conn.Close()
+			go func() {
+				<-c.last
+				_ = conn.Close()
+			}()
 			close(c.taken)
 			return
 		}

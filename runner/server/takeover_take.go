@@ -23,6 +23,15 @@ const (
 	takeOverPause = 20 * time.Millisecond
 )
 
+// Before is the process whose place was taken.
+type Before struct {
+	// Rest is closed when also those connections have come whose calls it had yet to answer; only then can this process be taken over
+	// itself.
+	Rest <-chan struct{}
+	// Gone is closed when it has told others all that it has to, or has ended; or does neither for too long.
+	Gone <-chan struct{}
+}
+
 // ErrNobody means that there is no process to take over from.
 var ErrNobody = errors.New("nobody serves this socket")
 
@@ -30,10 +39,8 @@ var ErrNobody = errors.New("nobody serves this socket")
 var errNoAnswer = errors.New("it does not answer on its control socket")
 
 // TakeOver takes a running process's place: its tokens, its listener and its connections, all of which the server serves
-// when it returns. The channel is closed when also those connections have come whose calls the other process had yet to
-// answer; only then can this process be taken over itself. After an error nothing has been served, and the other process
-// goes on; ErrNobody means that there is none.
-func TakeOver(ctx context.Context, s *Server, path string, log zerolog.Logger) (*Socket, <-chan struct{}, error) {
+// when it returns. After an error nothing has been served, and the other process goes on; ErrNobody means that there is none.
+func TakeOver(ctx context.Context, s *Server, path string, log zerolog.Logger) (*Socket, Before, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeOverWait)
 	defer cancel()
 	for {
@@ -42,11 +49,11 @@ func TakeOver(ctx context.Context, s *Server, path string, log zerolog.Logger) (
 			return t.takeAll(log)
 		}
 		if !errors.Is(err, errNoAnswer) {
-			return nil, nil, err
+			return nil, Before{}, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("take over %s: %w: %w", path, ErrServed, err)
+			return nil, Before{}, fmt.Errorf("take over %s: %w: %w", path, ErrServed, err)
 		case <-time.After(takeOverPause):
 		}
 	}
@@ -57,7 +64,7 @@ func connect(ctx context.Context, s *Server, path string) (*taker, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unixpacket", path+controlSuffix)
 	if err == nil {
-		t := &taker{server: s, path: path, from: control{conn.(*net.UnixConn)}}
+		t := &taker{server: s, path: path, from: control{conn.(*net.UnixConn)}, rest: make(chan struct{})}
 		if err = t.greet(); err != nil {
 			_ = conn.Close()
 			return nil, err
@@ -103,6 +110,7 @@ type taker struct {
 	file     fileID
 	conns    []*net.UnixConn
 	began    bool
+	rest     chan struct{} // Before.Rest
 }
 
 // greet says who we are, and hears who they are. A process that ends at this moment does not answer.
@@ -128,11 +136,11 @@ func (t *taker) greet() error {
 }
 
 // takeAll takes what comes until go, and then serves it.
-func (t *taker) takeAll(log zerolog.Logger) (*Socket, <-chan struct{}, error) {
+func (t *taker) takeAll(log zerolog.Logger) (*Socket, Before, error) {
 	for !t.began {
 		if err := t.takeOne(); err != nil {
 			t.close()
-			return nil, nil, fmt.Errorf("take over %s: %w", t.path, err)
+			return nil, Before{}, fmt.Errorf("take over %s: %w", t.path, err)
 		}
 	}
 	// From here on everything is ours, whether the other one hears of it or not.
@@ -144,12 +152,12 @@ func (t *taker) takeAll(log zerolog.Logger) (*Socket, <-chan struct{}, error) {
 	}
 	go t.server.Serve(t.listener)
 	log.Info().Int("connections", len(t.conns)).Int("tokens", t.tokens).Msg("took over from a running process")
-	rest := make(chan struct{})
+	gone := make(chan struct{})
 	go func() {
-		defer close(rest)
+		defer close(gone)
 		t.takeRest(log)
 	}()
-	return &Socket{UnixListener: t.listener, path: t.path, file: t.file}, rest, nil
+	return &Socket{UnixListener: t.listener, path: t.path, file: t.file}, Before{t.rest, gone}, nil
 }
 
 // takeOne takes one packet.
@@ -202,8 +210,11 @@ func (t *taker) restore() error {
 	t.text = nil
 	t.tokens += len(tokens)
 	t.server.Restore(tokens)
-	if t.listener == nil { // the first ones: the other one still serves, and waits
+	switch {
+	case t.listener == nil: // the first ones: the other one still serves, and waits
 		return t.from.send(packetReady, nil, nil)
+	case t.began: // the last ones
+		t.hasRest()
 	}
 	return nil
 }
@@ -239,10 +250,20 @@ func (t *taker) takeConn(file *os.File) error {
 	return nil
 }
 
+// hasRest says that nothing more comes.
+func (t *taker) hasRest() {
+	select {
+	case <-t.rest:
+	default:
+		close(t.rest)
+	}
+}
+
 // takeRest takes what comes after go, until the other process has ended.
 func (t *taker) takeRest(log zerolog.Logger) {
 	defer func() { _ = t.from.conn.Close() }()
-	ends := time.Now().Add(peerWait + stepWait)
+	defer t.hasRest()
+	ends := time.Now().Add(peerWait + endWait)
 	for time.Now().Before(ends) {
 		err := t.takeOne()
 		if errors.Is(err, os.ErrDeadlineExceeded) {

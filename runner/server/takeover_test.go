@@ -23,6 +23,11 @@ import (
 // startControlled serves the test plugins on a socket that can be taken over.
 func startControlled(t *testing.T) (*Server, *Socket, *Control, *logLines) {
 	t.Helper()
+	return startWithLast(t, nobody())
+}
+
+func startWithLast(t *testing.T, last <-chan struct{}) (*Server, *Socket, *Control, *logLines) {
+	t.Helper()
 	log := new(logLines)
 	s, err := New(Options{Plugins: testPlugins(), OnConfigError: ConfigErrorMark, Numbers: counter(), Log: zerolog.New(log)})
 	if err != nil {
@@ -34,7 +39,7 @@ func startControlled(t *testing.T) (*Server, *Socket, *Control, *logLines) {
 		t.Fatal(err)
 	}
 	go s.Serve(socket.UnixListener)
-	control, err := OpenControl(s, socket, zerolog.New(log))
+	control, err := OpenControl(s, socket, last, zerolog.New(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,6 +48,13 @@ func startControlled(t *testing.T) (*Server, *Socket, *Control, *logLines) {
 		s.Close(t.Context())
 	})
 	return s, socket, control, log
+}
+
+// nobody is whom a process has nothing to tell.
+func nobody() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
 }
 
 // callers call over kept connections until they are stopped.
@@ -230,19 +242,20 @@ func takeOver(t *testing.T, path string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, err := TakeOver(t.Context(), s, path, zerolog.Nop())
+	_, before, err := TakeOver(t.Context(), s, path, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close(t.Context()) })
-	<-rest
+	<-before.Rest
 	return s
 }
 
 // TestTakeOverUnderALongCall: a call that takes its time is answered by the old one, holds nobody up, and its connection
 // comes later.
 func TestTakeOverUnderALongCall(t *testing.T) {
-	_, socket, control, _ := startControlled(t)
+	last := make(chan struct{})
+	_, socket, control, _ := startWithLast(t, last)
 	slow, other := dial(t, socket.Path()), dial(t, socket.Path())
 	token := slow.prepare("route#slow#ext-plugin-pre-req#1", "script", `[{"Do":"var","K":"a"}]`)
 	other.prepare("route#other#ext-plugin-pre-req#1", "noop", "")
@@ -257,7 +270,7 @@ func TestTakeOverUnderALongCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken, rest, err := TakeOver(t.Context(), next, socket.Path(), zerolog.Nop())
+	taken, before, err := TakeOver(t.Context(), next, socket.Path(), zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,10 +278,11 @@ func TestTakeOverUnderALongCall(t *testing.T) {
 	if got := other.prepare("route#other#ext-plugin-pre-req#1", "noop", ""); got == 0 { // answered by the new one
 		t.Error("no token")
 	}
+	<-control.Given()
 	select {
 	case <-control.Taken():
 		t.Fatal("the old one ends with a call under way")
-	case <-rest:
+	case <-before.Rest:
 		t.Fatal("the new one has all")
 	default:
 	}
@@ -279,7 +293,14 @@ func TestTakeOverUnderALongCall(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	<-control.Taken()
-	<-rest
+	<-before.Rest
+	select {
+	case <-before.Gone:
+		t.Fatal("the old one has something to tell")
+	default:
+	}
+	close(last)
+	<-before.Gone
 	if r := slow.call(call{id: 2, token: token}); r.ID != 2 {
 		t.Errorf("%+v", r)
 	}
@@ -377,7 +398,7 @@ func TestControlSocketIsOurs(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenControl(s, socket, zerolog.Nop()); err == nil {
+	if _, err := OpenControl(s, socket, nobody(), zerolog.Nop()); err == nil {
 		t.Error("a file is replaced")
 	}
 }

@@ -4,7 +4,7 @@
 //
 // # Reading the source
 //
-//   - share.go: the parts and their goroutines.
+//   - share.go: the parts and their goroutines; voice.go: which of two processes speaks, while one takes over from the other.
 //   - baselines.go: windows of calls, out and in; peers.go: of which gateways.
 //   - flags.go: sources that are held flagged, out and in.
 //   - figures.go: figures of calls, out; events.go: what was flagged, out.

@@ -36,18 +36,17 @@ type told struct {
 func (f *figures) again() { f.steps = nil }
 
 // tellFigures tells some of what has changed since the last time. First it reads what the process before this one had told, whose
-// place it takes.
+// place it takes, when that one has told all.
 func (s *Share) tellFigures(ctx context.Context) {
 	f := &s.figures
 	if !f.isLoaded {
-		if !s.link.Counts().Up || time.Since(f.tried) < loadEvery {
+		if !isClosed(s.voice.before) || !s.link.Counts().Up || time.Since(f.tried) < loadEvery {
 			return
 		}
 		f.tried = time.Now()
-		if f.isLoaded = s.loadFigures(ctx) == nil; !f.isLoaded {
+		if s.loadFigures(ctx) != nil {
 			return
 		}
-		f.steps = map[int64]told{report.StepFine: {mark: report.Loaded}, report.StepHour: {mark: report.Loaded}}
 	}
 	if len(f.pending) == 0 {
 		s.collectFigures(figuresEvery)
@@ -57,13 +56,31 @@ func (s *Share) tellFigures(ctx context.Context) {
 	f.pending = f.pending[n:]
 }
 
-// tellAllFigures tells what has changed at once: the process ends.
+// tellAllFigures tells what has changed at once: the process ends, or may be killed.
 func (s *Share) tellAllFigures() {
-	if !s.figures.isLoaded {
+	f := &s.figures
+	if !f.isLoaded {
 		return // it would take the place of what is there
 	}
 	s.collectFigures(func(int64) time.Duration { return 0 })
-	s.writeFigures(s.figures.pending)
+	s.writeFigures(f.pending)
+	f.pending = nil
+}
+
+// tellLastFigures is tellAllFigures for a process that may have lived too short to read what was there before.
+func (s *Share) tellLastFigures(ctx context.Context) {
+	if !s.figures.isLoaded {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.voice.before:
+		}
+		if err := s.loadFigures(ctx); err != nil {
+			s.Log.Warn().Err(err).Msg("figures are not told")
+			return
+		}
+	}
+	s.tellAllFigures()
 }
 
 // collectFigures takes what has changed since it was last told, of buckets that were told so long ago.
@@ -108,13 +125,18 @@ func figuresTTL(step int64) time.Duration {
 
 // loadFigures reads what this gateway has told before, all of it or nothing, and adds it to what is counted now.
 func (s *Share) loadFigures(ctx context.Context) error {
+	f := &s.figures
 	ctx, cancel := context.WithTimeout(ctx, loadEvery)
 	defer cancel()
 	now := time.Now()
 	buckets := append(report.Buckets(now, time.Hour), report.Buckets(now, report.MaxSince)...)
-	return eachOfBuckets(ctx, s.link.Reader, s.keys, s.options.Fleet.Gateway, buckets, func(b report.Bucket, route string, value []byte) {
+	err := eachOfBuckets(ctx, s.link.Reader, s.keys, s.options.Fleet.Gateway, buckets, func(b report.Bucket, route string, value []byte) {
 		if err := s.Figures.Load(b, route, value); err != nil {
 			s.Log.Warn().Err(err).Str("route", route).Msg("earlier figures are passed over")
 		}
 	})
+	if f.isLoaded = err == nil; f.isLoaded {
+		f.steps = map[int64]told{report.StepFine: {mark: report.Loaded}, report.StepHour: {mark: report.Loaded}}
+	}
+	return err
 }

@@ -34,6 +34,42 @@ func TestFiguresOutliveTheProcess(t *testing.T) {
 	}
 }
 
+// TestFiguresOfATakeOver: what the process before counts while it still has calls under way is counted, and what the next one counts, too,
+// also if that one lives for a moment only.
+func TestFiguresOfATakeOver(t *testing.T) {
+	t.Parallel()
+	s := in(redistest.Start(t, redistest.Options{}).Address())
+	l := lookAt(t, s.of("people"))
+	calls := func() uint64 { return of(collect(t, l), "orders").Calls }
+	old := join(t, s.of("gw-a"))
+	old.take("orders", 20_000)
+	old.await("figures that are told", func() bool { return calls() == 1 })
+
+	next := open(t, s.of("gw-a"))
+	next.listen()
+	old.take("orders", 20_000)
+	gone := make(chan struct{})
+	old.Yield()
+	next.Speak(gone)
+	old.await("what was counted until then", func() bool { return calls() == 2 })
+	next.take("orders", 20_000)
+	old.take("orders", 20_000)
+	next.passes(8) // it would have told
+	old.end()
+	close(gone)
+	next.await("figures of both", func() bool { return calls() == 4 })
+	next.end()
+
+	short := open(t, s.of("gw-a"))
+	short.take("orders", 20_000)
+	short.run()
+	short.await("Redis", func() bool { return short.Counts().Up })
+	short.end()
+	if n := calls(); n != 5 {
+		t.Errorf("%d calls, want 5", n)
+	}
+}
+
 // TestMergedQuantiles: those of a report, and of what a newcomer takes for usual, are those of both gateways' calls, within the
 // accuracy.
 func TestMergedQuantiles(t *testing.T) {

@@ -95,8 +95,14 @@ func join(t testing.TB, s settings) *gateway {
 	return g
 }
 
-// run has it take part, as the runner does, until end.
+// run has it take part, as the runner does, until end. It is alone.
 func (g *gateway) run() {
+	g.Speak(over)
+	g.listen()
+}
+
+// listen has it take part, but for what it says.
+func (g *gateway) listen() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 	parts.Go(func() { g.Run(ctx) })
@@ -104,6 +110,9 @@ func (g *gateway) run() {
 	g.stop = sync.OnceFunc(func() { cancel(); parts.Wait() })
 	g.t.Cleanup(g.stop)
 }
+
+// over is of a process before that is gone.
+var over = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // end has it leave in order.
 func (g *gateway) end() { g.stop() }

@@ -80,7 +80,8 @@ func TestTwoGatewaysOfOneName(t *testing.T) {
 	}
 }
 
-// TestATakeOverIsNoNamesake: one process of a gateway ends, and the next begins, also a moment before that.
+// TestATakeOverIsNoNamesake: one process of a gateway yields, and the next begins, also a moment before that. The old one may live on for
+// long. Another gateway that has the same name meanwhile is a namesake.
 func TestATakeOverIsNoNamesake(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, redistest.Options{})
@@ -88,7 +89,7 @@ func TestATakeOverIsNoNamesake(t *testing.T) {
 	old := join(t, s.of("gw-a"))
 	beats(t, server, old, 2)
 	next := join(t, s.of("gw-a"))
-	old.end()
+	old.Yield()
 	beats(t, server, next, 4)
 	for _, g := range []*gateway{old, next} {
 		if c := g.Counts(); c.NamesakeThere || c.Namesakes != 0 || g.log.lines(sameID) != 0 {
@@ -97,6 +98,29 @@ func TestATakeOverIsNoNamesake(t *testing.T) {
 	}
 	if all := eventsOf(t, lookAt(t, s.of("people")), fleet.KindSameID); len(all) != 0 {
 		t.Errorf("%+v", all)
+	}
+	other := join(t, s.of("gw-a"))
+	for _, g := range []*gateway{next, other} {
+		g.await("a namesake", func() bool { return g.Counts().NamesakeThere })
+	}
+}
+
+// TestAListenerSaysNothing: a process that has not got its gateway's place, and may never get it.
+func TestAListenerSaysNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.Options{})
+	s := in(server.Address())
+	b := join(t, s.of("gw-b"))
+	b.flag(attacker, 900, signal.PortScan)
+	g := open(t, s.of("gw-a"))
+	g.take("orders", 20_000)
+	g.learn("orders", around(rand.New(rand.NewPCG(2, 3)), minCalls, 20_000)...)
+	g.listen()
+	g.awaitWord(attacker, "[gw-b]")
+	g.end()
+	keys, err := server.Admin().Keys(t.Context(), "*gw-a*").Result()
+	if err != nil || len(keys) != 0 {
+		t.Errorf("it has written %v, %v", keys, err)
 	}
 }
 

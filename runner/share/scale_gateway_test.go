@@ -50,6 +50,9 @@ func join(t *testing.T, o Options) *gateway {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	go g.Run(ctx)
+	gone := make(chan struct{})
+	close(gone)
+	g.Speak(gone)
 	g.leave = func() {
 		stop()
 		g.Wait()

@@ -55,6 +55,7 @@ type Share struct {
 	peers   peers
 	figures figures
 	noticed noticed
+	voice   voice
 	ended   chan struct{}
 }
 
@@ -68,7 +69,7 @@ func Open(o Options, p Parts) (*Share, error) {
 	_, _ = rand.Read(random[:]) // never fails
 	s := &Share{
 		Parts: p, options: o, keys: fleet.NewKeys(o.Fleet.Name, o.Fleet.Spread), client: client,
-		who: who{instance: fleet.NewInstance(random)}, ended: make(chan struct{}),
+		who: who{instance: fleet.NewInstance(random)}, voice: newVoice(), ended: make(chan struct{}),
 	}
 	if s.board, err = fleet.NewBoard(o.Fleet, s.who.instance); err != nil {
 		return nil, fmt.Errorf("join fleet %s: %w", o.Fleet.Name, err)
@@ -102,22 +103,19 @@ func (s *Share) Counts() store.Counts { return s.link.Counts() }
 // BoardCounts returns what was counted of what gateways hold flagged.
 func (s *Share) BoardCounts() fleet.Counts { return s.board.Counts() }
 
-// Run shares until the context is done, says its last words, and returns.
+// Run hears the others until the context is done, says its last words, and returns. What it says besides is between Speak and Yield.
 func (s *Share) Run(ctx context.Context) {
 	defer close(s.ended)
 	s.Log.Info().Str("fleet", s.options.Fleet.Name).Str("gateway", s.options.Fleet.Gateway).Strs("redis", s.options.Redis.Addresses).
 		Str("mode", s.options.Redis.Mode).Str("shared_verdicts", s.options.Fleet.SharedVerdicts).Msg("sharing with other gateways")
 	link, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
-	for _, run := range []func(context.Context){s.link.Run, s.hear, s.ask} {
+	for _, run := range []func(context.Context){s.link.Run, s.hear, s.ask, s.present} {
 		parts.Go(func() { run(link) })
 	}
-	s.tell(ctx)
-	last, cancel := context.WithTimeout(link, endTime)
-	if err := s.link.Writer.Flush(last); err != nil {
-		s.Log.Warn().Int64("writes", s.link.Counts().Waiting).Msg("the last words did not all reach Redis")
+	if s.tell(ctx) {
+		s.sayLast(link)
 	}
-	cancel()
 	stop()
 	parts.Wait()
 	_ = s.client.Close() // nothing waits for it
@@ -126,20 +124,33 @@ func (s *Share) Run(ctx context.Context) {
 // Wait waits until Run has returned.
 func (s *Share) Wait() { <-s.ended }
 
-// tell says once a second what there is to say, and at the end once more.
-func (s *Share) tell(ctx context.Context) {
+// tell says once a second what there is to say, until the context is done. It returns false if nothing was ever to be said.
+func (s *Share) tell(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-s.voice.speaks:
+	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	s.Baselines.Republish(s.Now()) // those of the file
+	yields := s.voice.yields
 	for {
-		s.tellBaselines()
+		if yields != nil {
+			s.tellBaselines()
+			s.notice()
+		}
 		s.tellFigures(ctx)
-		s.notice()
 		select {
 		case <-ctx.Done():
+			if yields != nil {
+				s.tellBaselines()
+			}
+			return true
+		case <-yields:
+			yields = nil
 			s.tellBaselines()
 			s.tellAllFigures()
-			return
 		case <-s.link.Presence.Lost():
 			s.Log.Info().Msg("Redis may have lost what it had: telling everything anew")
 			s.Baselines.Republish(s.Now())
@@ -147,6 +158,20 @@ func (s *Share) tell(ctx context.Context) {
 			s.figures.again()
 		case <-tick.C:
 		}
+	}
+}
+
+// sayLast says what has changed, and waits until it has arrived, unless Redis is known to be away.
+func (s *Share) sayLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	err := errAway
+	if c := s.link.Counts(); c.Up || c.LastError == "" {
+		s.tellLastFigures(ctx)
+		err = s.link.Writer.Flush(ctx)
+	}
+	if err != nil {
+		s.Log.Warn().Err(err).Int64("writes", s.link.Counts().Waiting).Msg("the last words did not all reach Redis")
 	}
 }
 
