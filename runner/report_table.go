@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,6 +39,10 @@ func printReport(w io.Writer, r *report.Report, q report.Query) error {
 	if err := printGateways(w, r.Gateways); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(r.Gateways, func(g report.Gateway) bool { return g.FoldedCalls > 0 }) {
+		fmt.Fprintf(w, "\nFolded: calls of routes that are under %s, because the gateways have more routes than the %d that a report tells apart;\n"+
+			"they are named by the gateways in turn, by each its busiest ones.\n", report.Other, report.MaxRoutes)
+	}
 	if s := r.Skipped; s.Version+s.Damaged > 0 {
 		_, err := fmt.Fprintf(w, "\nLeft out: %d values of another version, %d damaged ones.\n", s.Version, s.Damaged)
 		return err
@@ -67,13 +72,17 @@ func printTraffic(w io.Writer, routes []report.Route) error {
 
 func printGateways(w io.Writer, gateways []report.Gateway) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "GATEWAY\tCALLS\tFLAGGED\tLAST SEEN\tCLOCK")
+	fmt.Fprintln(out, "GATEWAY\tCALLS\tFLAGGED\tLAST SEEN\tCLOCK\tFOLDED")
 	for _, g := range gateways {
 		clock := "-"
 		if g.ClockOffset != nil {
 			clock = fmt.Sprintf("%+d ms", *g.ClockOffset)
 		}
-		fmt.Fprintf(out, "%s\t%d\t%d\t%s\t%s\n", shown(g.Gateway, reportWidth), g.Calls, g.Flagged, moment(g.LastSeen), clock)
+		folded := "-"
+		if g.FoldedCalls > 0 {
+			folded = fmt.Sprintf("%d of %d routes", g.FoldedCalls, g.FoldedRoutes)
+		}
+		fmt.Fprintf(out, "%s\t%d\t%d\t%s\t%s\t%s\n", shown(g.Gateway, reportWidth), g.Calls, g.Flagged, moment(g.LastSeen), clock, folded)
 	}
 	return out.Flush()
 }

@@ -34,9 +34,12 @@ ROUTE      IN B     OUT B    RETRANS IN  RETRANS OUT  FLAGGED  SIGNALS
 orders     1324800  7512000  0.25%       1.50%        3        retransmit 2, port-scan 3
 ?[31mcart  0        0        -           -            0        -
 
-GATEWAY  CALLS  FLAGGED  LAST SEEN             CLOCK
-gw-1     1000   3        2026-07-30 12:00:12Z  -
-gw-2     203    0        2026-07-30 11:59:58Z  -12 ms
+GATEWAY  CALLS  FLAGGED  LAST SEEN             CLOCK   FOLDED
+gw-1     1000   3        2026-07-30 12:00:12Z  -       -
+gw-2     203    0        2026-07-30 11:59:58Z  -12 ms  90 of 7 routes
+
+Folded: calls of routes that are under _other, because the gateways have more routes than the 10000 that a report tells apart;
+they are named by the gateways in turn, by each its busiest ones.
 
 Left out: 2 values of another version, 1 damaged ones.
 `
@@ -56,7 +59,7 @@ func sampleReport() *report.Report {
 		}, {Route: "\x1b[31mcart", Calls: 3, ExactShare: 1}},
 		Gateways: []report.Gateway{
 			{Gateway: "gw-1", Calls: 1000, Flagged: 3, LastSeen: to},
-			{Gateway: "gw-2", Calls: 203, LastSeen: to.Add(-14 * time.Second), ClockOffset: &behind},
+			{Gateway: "gw-2", Calls: 203, LastSeen: to.Add(-14 * time.Second), ClockOffset: &behind, FoldedRoutes: 7, FoldedCalls: 90},
 		},
 		Skipped: report.Skipped{Version: 2, Damaged: 1},
 	}

@@ -17,23 +17,27 @@ type Source interface {
 	Values(ctx context.Context, gateway string, buckets []Bucket, route *string, each func(route string, value []byte)) error
 }
 
-// MaxRoutes is how many routes a report of several gateways tells apart; what is beyond is Other's.
+// MaxRoutes is how many routes a report of several gateways tells apart; what is beyond is Other's. No gateway has more of its own.
 const MaxRoutes = 10_000
 
 // Collect returns what all gateways have counted. Values that can't be read are counted, and left out.
 func Collect(ctx context.Context, q Query, now time.Time, from Source) (Report, error) {
+	return collect(ctx, q, now, from, MaxRoutes)
+}
+
+// collect reads a second time where there are too many routes: only then it is known which are told apart, and to keep the sketches of
+// all until then would take memory without a bound.
+func collect(ctx context.Context, q Query, now time.Time, from Source, maxRoutes int) (Report, error) {
 	gateways, err := from.Gateways(ctx)
 	if err != nil {
 		return Report{}, err
 	}
-	buckets := Buckets(now, q.Since)
-	c := collected{Report: newReport(time.Unix(buckets[0].Start, 0), now), totals: make(map[string]*total), maxRoutes: MaxRoutes}
-	for _, g := range gateways {
-		g.Calls, g.Flagged = 0, 0
-		if err := from.Values(ctx, g.Gateway, buckets, q.Route, func(route string, value []byte) { c.add(&g, route, value) }); err != nil {
-			return Report{}, err
-		}
-		c.Gateways = append(c.Gateways, g)
+	c, err := read(ctx, q, now, from, gateways, &collected{maxRoutes: maxRoutes})
+	if err == nil && c.isOver {
+		c, err = read(ctx, q, now, from, gateways, &collected{maxRoutes: maxRoutes, rows: rows(c.offers, maxRoutes)})
+	}
+	if err != nil {
+		return Report{}, err
 	}
 	for id, t := range c.totals {
 		c.Routes = append(c.Routes, t.route(id))
@@ -42,33 +46,65 @@ func Collect(ctx context.Context, q Query, now time.Time, from Source) (Report, 
 	return c.Report, nil
 }
 
+func read(ctx context.Context, q Query, now time.Time, from Source, gateways []Gateway, c *collected) (*collected, error) {
+	buckets := Buckets(now, q.Since)
+	c.Report, c.totals = newReport(time.Unix(buckets[0].Start, 0), now), make(map[string]*total)
+	for _, g := range gateways {
+		g.Calls, g.Flagged = 0, 0
+		o := make(offer)
+		if err := from.Values(ctx, g.Gateway, buckets, q.Route, func(route string, value []byte) { c.add(&g, o, route, value) }); err != nil {
+			return nil, err
+		}
+		g.FoldedRoutes = o.beyond(c.rows)
+		c.Gateways, c.offers = append(c.Gateways, g), append(c.offers, o)
+	}
+	return c, nil
+}
+
+// collected is what was read.
 type collected struct {
 	Report
 	totals    map[string]*total
+	offers    []offer // of the gateways, in their order
 	maxRoutes int
+	rows      map[string]struct{} // the routes that are told apart; nil: all, as long as there are not more than maxRoutes
+	isOver    bool                // there are, and nothing is merged any more
 }
 
-func (c *collected) add(g *Gateway, route string, value []byte) {
+func (c *collected) add(g *Gateway, o offer, route string, value []byte) {
 	v, err := Decode(value)
 	switch {
 	case errors.Is(err, fleet.ErrVersion):
 		c.Skipped.Version++
+		return
 	case err != nil:
 		c.Skipped.Damaged++
-	default:
-		g.Calls, g.Flagged = sum(g.Calls, v.Calls), sum(g.Flagged, v.Flagged)
-		c.total(name(route)).add(v)
+		return
+	}
+	g.Calls, g.Flagged = sum(g.Calls, v.Calls), sum(g.Flagged, v.Flagged)
+	route = name(route)
+	o.add(route, v.Calls, c.maxRoutes)
+	if _, ok := c.rows[route]; !ok && c.rows != nil && route != Other {
+		g.FoldedCalls = sum(g.FoldedCalls, v.Calls)
+		route = Other
+	}
+	if t := c.total(route); t != nil {
+		t.add(v)
 	}
 }
 
+// total returns what a route's values are added to; nil, if there are too many routes.
 func (c *collected) total(route string) *total {
-	if t := c.totals[route]; t != nil {
+	t := c.totals[route]
+	if t != nil || c.isOver {
 		return t
 	}
-	if len(c.totals) >= c.maxRoutes && route != Other {
-		return c.total(Other)
+	if c.rows == nil && route != Other && len(c.totals) >= c.maxRoutes {
+		c.isOver = true
+		clear(c.totals)
+		return nil
 	}
-	t := new(total)
+	t = new(total)
 	c.totals[route] = t
 	return t
 }

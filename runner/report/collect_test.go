@@ -99,7 +99,7 @@ func TestTwoGateways(t *testing.T) {
 	}
 }
 
-// TestWhatCanNotBeRead: is counted and left out, and says nothing of the rest; routes beyond the bound are Other's.
+// TestWhatCanNotBeRead: is counted and left out, and says nothing of the rest.
 func TestWhatCanNotBeRead(t *testing.T) {
 	var p published
 	f, clock := newFigures(t, 10)
@@ -114,13 +114,6 @@ func TestWhatCanNotBeRead(t *testing.T) {
 	r, err := Collect(t.Context(), Query{Since: time.Hour}, clock.now(), &p)
 	if err != nil || r.Skipped != (Skipped{Version: 1, Damaged: 1}) || routeOf(t, r, "r0").Calls != 1 || routeOf(t, r, "r2").Calls != 2 {
 		t.Errorf("%+v, %v", r, err)
-	}
-	c := collected{totals: make(map[string]*total), maxRoutes: 2}
-	for route, value := range p.values["gw-1"][Bucket{StepFine, noon.Unix()}] {
-		c.add(new(Gateway), route, value)
-	}
-	if len(c.totals) != 3 || c.totals[Other].Calls != 3 {
-		t.Errorf("%d routes, %+v", len(c.totals), c.totals[Other])
 	}
 	p.failing = "gw-2"
 	if _, err := Collect(t.Context(), Query{Since: time.Hour}, clock.now(), &p); !errors.Is(err, errAway) {

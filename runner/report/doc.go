@@ -6,6 +6,7 @@
 //   - figures.go: where a finished call goes; ring.go and cell.go: where it is kept; counts.go and times.go: what of it.
 //   - span.go: which buckets a report is made of.
 //   - value.go: a route's figures in a bucket as one value, for other gateways to read; changed.go: which are to be published.
-//   - report.go: what a report says; sum.go, local.go and collect.go: how it is made, of this gateway's figures and of several's.
+//   - report.go: what a report says; sum.go, local.go and collect.go: how it is made, of this gateway's figures and of several's;
+//     rows.go: which routes it tells apart, if there are too many.
 //   - handler.go and fetch.go: the report of a runner over HTTP.
 package report

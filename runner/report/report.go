@@ -81,6 +81,9 @@ type Gateway struct {
 	LastSeen time.Time `json:"last_seen"`
 	// ClockOffset is how far its clock is ahead of Redis', in milliseconds; null where there is none.
 	ClockOffset *int64 `json:"clock_offset_ms"`
+	// FoldedRoutes are its routes that are Other's, because gateways have more than a report tells apart; at most MaxRoutes are counted.
+	FoldedRoutes int    `json:"folded_routes"`
+	FoldedCalls  uint64 `json:"folded_calls"`
 }
 
 // Skipped counts values by why they were left out.
