@@ -8,6 +8,25 @@ const (
 	askAtOnce = 64
 )
 
+// Missed notes that something that a gateway has published was not heard.
+func (b *Board) Missed(gateway string, now uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if gateway == b.options.Gateway || b.isOff() || ValidName(gateway) != nil {
+		return
+	}
+	if p := b.peer(gateway, now); p != nil {
+		b.miss(p)
+	}
+}
+
+func (b *Board) miss(p *peer) {
+	if !p.isBehind {
+		p.isBehind = true
+		b.counts.Missed++
+	}
+}
+
 // Behind returns gateways whose changes were missed: their lists are to be read, and heard. Each is named once a
 // second until then, at most 64 at a time.
 func (b *Board) Behind(now uint64) (gateways []string) {

@@ -84,9 +84,8 @@ func (b *Board) change(p *peer, f *Flags, now Moment) {
 		return // nothing has changed, or it is known
 	}
 	isNext := isSame && f.Number == p.number+1 && len(f.Flags)+len(f.Gone) > 0 // with neither it names a change before it
-	if !isNext && !p.isBehind {
-		p.isBehind = true
-		b.counts.Missed++
+	if !isNext {
+		b.miss(p)
 	}
 	for _, a := range f.Gone {
 		b.drop(p, a.As16())

@@ -100,6 +100,16 @@ func TestOrder(t *testing.T) {
 	wantSources("the change", 1, false)
 	say(11, false, "", "")
 	wantSources("one is missing", 1, true)
+	say(11, true, flag, "")
+	victim.Missed("a", victim.now())
+	victim.Missed("victim", victim.now())
+	victim.Missed("not:a:name", victim.now())
+	wantSources("one was left out", 1, true)
+	say(12, true, "", "")
+	wantSources("the list, which has it", 0, false)
+	if n := victim.Counts(); n.Missed != 3 || n.Gateways != 1 {
+		t.Errorf("%+v", n)
+	}
 }
 
 // TestBehindIsBounded: so many at a time, each once a second.

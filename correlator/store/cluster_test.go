@@ -99,7 +99,8 @@ func TestClusterPublishesInOrder(t *testing.T) {
 	}
 	const n = 500
 	for i := range n {
-		w.Publish(keysOf("f").Channel("a"), []byte(fmt.Sprint(i)), time.Minute)
+		of := fmt.Sprint("gw-", i%40) // of none is more said than waits
+		w.Publish(keysOf("f").Channel(of), []byte(fmt.Sprint(i)), time.Minute)
 		if i%50 == 0 {
 			flush(t, w) // so that there are several batches
 		}

@@ -20,7 +20,7 @@ type Counts struct {
 	Skipped [Skips]uint64 // values that were read, and are not used
 
 	Heard     uint64 // what others published
-	Unheard   uint64 // what others published, and nobody took
+	Unheard   uint64 // what others published, and there was no room for
 	Connected uint64 // times that the subscription began
 
 	Lost          uint64 // times that Redis may have lost what was written

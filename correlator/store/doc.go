@@ -25,7 +25,7 @@
 //   - link.go: the parts together; meter.go, counts.go: what is counted; traffic.go: bytes and commands.
 //   - writer.go: the loop that sends; queue.go: what waits, deferral.go: what has to wait longer, settle.go: what became of it; write.go: one write; batch.go: how many are sent at once.
 //   - fault.go: which errors are tried again; backoff.go: when.
-//   - subscriber.go: what others publish; roster.go: who was heard.
+//   - subscriber.go: what others publish; inbox.go: what of it waits; roster.go: who was heard.
 //   - reader.go: strings; hashes.go, stream.go: the others; gateways.go: who there is.
 //   - presence.go: being there, and noticing a lost state; namesake.go: two gateways of one name; servers.go: which servers answer.
 //   - clock.go: Redis' clock.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -10,8 +11,6 @@ import (
 )
 
 const (
-	// maxHeard is how many messages wait for whoever takes them.
-	maxHeard = 1024
 	// pingEvery, and silence for maxPings of them, tell a connection on which nothing comes from one that leads nowhere: nothing else
 	// would, for a quarter of an hour, where packets are dropped.
 	pingEvery = 2 * time.Second
@@ -31,6 +30,7 @@ type Subscriber struct {
 	self   string
 	meter  *Meter
 	roster *roster
+	inbox  *inbox
 	heard  chan Heard
 	again  chan struct{}
 	anew   chan struct{}
@@ -41,15 +41,20 @@ type Subscriber struct {
 func newSubscriber(client redis.UniversalClient, m *Meter, keys fleet.Keys, self string, r *roster) *Subscriber {
 	return &Subscriber{
 		client: client, keys: keys, self: self, meter: m, roster: r,
-		heard: make(chan Heard, maxHeard), again: make(chan struct{}, 1), anew: make(chan struct{}, 1), pingEvery: pingEvery,
+		inbox: newInbox(), heard: make(chan Heard), again: make(chan struct{}, 1), anew: make(chan struct{}, 1), pingEvery: pingEvery,
 	}
 }
 
-// Heard returns what is published, but for what this gateway itself does. If nobody takes it, 1,024 wait, and the rest is counted as Unheard.
+// Heard returns what is published, but for what this gateway itself does. If nobody takes it, 1,024 messages wait, of one gateway 16 and
+// 1 MiB; the rest is counted as Unheard, and Missed names its gateways.
 func (s *Subscriber) Heard() <-chan Heard { return s.heard }
 
-// Again says, by a token, that something may not have been heard: the subscription has just begun, or messages were left out. What the
-// others have has to be read.
+// Missed returns the gateways of which something was left out since it was asked last: what they have has to be read. It is to be asked
+// once a second or so.
+func (s *Subscriber) Missed() []string { return s.inbox.takeMissed() }
+
+// Again says, by a token, that something of anybody may not have been heard: the subscription has just begun, or Missed would be too long.
+// What all have has to be read.
 func (s *Subscriber) Again() <-chan struct{} { return s.again }
 
 // Reconnect gives the connection up for another one: the server may be one that nobody publishes to any more.
@@ -57,6 +62,9 @@ func (s *Subscriber) Reconnect() { signal(s.anew) }
 
 // Run listens until the context is done.
 func (s *Subscriber) Run(ctx context.Context) {
+	var hands sync.WaitGroup
+	defer hands.Wait()
+	hands.Go(func() { s.inbox.hand(ctx, s.heard) })
 	for tries := 1; ctx.Err() == nil; tries++ {
 		if s.listen(ctx) {
 			tries = 1
@@ -140,11 +148,13 @@ func (s *Subscriber) take(m *redis.Message) {
 	if m.Payload == "" { // a greeting
 		return
 	}
-	select {
-	case s.heard <- Heard{gateway, []byte(m.Payload)}:
+	isTaken, isNoted := s.inbox.put(Heard{gateway, []byte(m.Payload)})
+	if isTaken {
 		s.meter.heard.Add(1)
-	default:
-		s.meter.unheard.Add(1)
+		return
+	}
+	s.meter.unheard.Add(1)
+	if !isNoted {
 		signal(s.again)
 	}
 }

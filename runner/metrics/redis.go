@@ -19,7 +19,7 @@ func RegisterRedis(registry prometheus.Registerer, counts func() store.Counts) {
 		{"redis_writes_retried_total", "Times that a write had to be sent again.", func(c store.Counts) uint64 { return c.Retried }},
 		{"redis_values_read_total", "Values that were read.", func(c store.Counts) uint64 { return c.Read }},
 		{"redis_messages_heard_total", "Messages of other gateways.", func(c store.Counts) uint64 { return c.Heard }},
-		{"redis_messages_dropped_total", "Messages of other gateways that nobody took; what they said is read anew.", func(c store.Counts) uint64 { return c.Unheard }},
+		{"redis_messages_dropped_total", "Messages of other gateways for which there was no room; what they said is read anew.", func(c store.Counts) uint64 { return c.Unheard }},
 		{"redis_subscriptions_total", "Times that the subscription began.", func(c store.Counts) uint64 { return c.Connected }},
 		{"redis_state_lost_total", "Times that Redis may have lost what was written, so that all of it was written anew.", func(c store.Counts) uint64 { return c.Lost }},
 		{"redis_commands_total", "Commands sent to Redis, but for subscribing.", func(c store.Counts) uint64 { return c.Commands }},

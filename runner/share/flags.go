@@ -39,6 +39,10 @@ func (s *Share) Tell(p fleet.Publication) {
 // SharesVerdicts says whether what is held against addresses may leave this host.
 func (s *Share) SharesVerdicts() bool { return s.options.Fleet.SharedVerdicts != fleet.VerdictsOff }
 
+// readAllRest is the least time from the end of a reading of all lists to the next, so that a connection that is lost over and over does
+// not make the same work over and over. What is missed meanwhile is read then.
+const readAllRest = time.Second
+
 // hear takes what others publish, and reads their lists where something was missed, until the context is done.
 func (s *Share) hear(ctx context.Context) {
 	if !s.SharesVerdicts() {
@@ -46,22 +50,37 @@ func (s *Share) hear(ctx context.Context) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	isBehind := false
+	again, isBehind := s.link.Subscriber.Again(), false
+	var rest <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case h := <-s.link.Subscriber.Heard():
 			s.take(h.Gateway, h.Payload, false)
-		case <-s.link.Subscriber.Again():
-			isBehind = s.readAllFlags(ctx) != nil
+		case <-again:
+			isBehind = true
+		case <-rest:
+			again, rest = s.link.Subscriber.Again(), nil
 		case <-tick.C:
-			if isBehind {
-				isBehind = s.readAllFlags(ctx) != nil
-			} else if behind := s.board.Behind(s.Now()); len(behind) > 0 {
-				_ = each(ctx, s.link.Reader, behind, s.keys.Flags, fleet.MaxFlags, s.takeList) // they are named again
+			if !isBehind {
+				s.readMissed(ctx)
 			}
 		}
+		if isBehind && rest == nil {
+			isBehind = s.readAllFlags(ctx) != nil
+			again, rest = nil, time.After(readAllRest) // a token that comes meanwhile waits
+		}
+	}
+}
+
+// readMissed reads the lists of those whose words were missed; where that fails, they are named again.
+func (s *Share) readMissed(ctx context.Context) {
+	for _, gateway := range s.link.Subscriber.Missed() {
+		s.board.Missed(gateway, s.Now())
+	}
+	if behind := s.board.Behind(s.Now()); len(behind) > 0 {
+		_ = each(ctx, s.link.Reader, behind, s.keys.Flags, fleet.MaxFlags, s.takeList)
 	}
 }
 

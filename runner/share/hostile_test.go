@@ -4,12 +4,15 @@ package share_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"fivetuple/correlator/fleet"
+	"fivetuple/correlator/signal"
+	redistest "fivetuple/examples/redis"
 	"fivetuple/runner/report"
 )
 
@@ -69,5 +72,94 @@ func TestMadeUpRoutesHideNobodys(t *testing.T) {
 		if isHostile := g.Gateway == "gw-0"; (g.FoldedRoutes > 0) != isHostile || (g.FoldedCalls == folded*1e6) != isHostile {
 			t.Errorf("%+v", g)
 		}
+	}
+}
+
+// flagsText is a value of flags, as a gateway publishes it.
+func flagsText(number int, flags ...string) string {
+	return fmt.Sprintf(`{"v":1,"instance":"0011223344556677","number":%d,"flags":[%s]}`, number, strings.Join(flags, ","))
+}
+
+// flagText is a flag that counts for a minute from some moment of Redis' on.
+func flagText(now int64, address string) string {
+	return fmt.Sprintf(`{"address":%q,"score":0.9,"signals":"half-open","origin":"watcher","since":1,"until":%d}`, address, now+60_000)
+}
+
+// TestAFloodHidesNobodysWord: who publishes more than can be heard keeps nobody's word from being heard, and what was left out of its own
+// is in its list, which is read; nobody else's is.
+func TestAFloodHidesNobodysWord(t *testing.T) {
+	t.Parallel()
+	server, s := guarded(t, "gw-0", "gw-a", "gw-b")
+	hostile := server.Client("gw-0", "gw-0")
+	a, b := join(t, s("gw-a")), join(t, s("gw-b"))
+	say := func(list string, messages ...string) {
+		pipelined(t, hostile, func(p redis.Pipeliner) {
+			p.Set(t.Context(), keys.Flags("gw-0"), list, time.Hour)
+			for _, m := range messages {
+				p.Publish(t.Context(), keys.Channel("gw-0"), m)
+			}
+		})
+	}
+	now := b.Moment(b.now()).Redis
+	say(flagsText(5, flagText(now, "203.0.113.1")), flagsText(5))
+	b.awaitWord("203.0.113.1", "[gw-0]") // b has read the list, and nothing of it is missed
+	var many []string
+	for i := range 500 {
+		many = append(many, flagText(now, fmt.Sprintf("198.51.%d.%d", 100+i/250, i%250)))
+	}
+	same := flagsText(5, many...) // says no more than the first message: it is long to read, and nothing is done with it
+	list := flagsText(6, flagText(now, "203.0.113.2"))
+	a.flag("203.0.113.3", 900, signal.PortScan)
+	b.await("a flood that is too much", func() bool {
+		say(list, same, same, same, same, same, same, same, same, same, same, same, same, same, same, same, same, same, same, same, same)
+		return b.Counts().Unheard > 0
+	})
+	b.awaitWord("203.0.113.2", "[gw-0]")
+	b.awaitWord("203.0.113.3", "[gw-a]")
+	if c := b.Counts(); c.Connected != 1 {
+		t.Errorf("the subscription began %d times", c.Connected)
+	}
+}
+
+// calls returns how often a server was sent a command.
+func calls(t testing.TB, server *redistest.Server, command string) (n int) {
+	t.Helper()
+	text, err := server.Admin().Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, after, ok := strings.Cut(text, "cmdstat_"+command+":calls="); ok {
+		_, _ = fmt.Sscanf(after, "%d", &n)
+	}
+	return n
+}
+
+// TestListsAreReadOncePerSecond: a gateway whose subscription is ended again and again reads all lists at once, and then once a second,
+// the last time after it is back.
+func TestListsAreReadOncePerSecond(t *testing.T) {
+	t.Parallel()
+	server, s := guarded(t, "gw-a", "gw-b")
+	settings := s("gw-b")
+	settings.Fleet.Baselines = false                       // or the list of gateways is read for them, too
+	pipelined(t, server.Admin(), func(p redis.Pipeliner) { // there is somebody to read of
+		p.ZAdd(t.Context(), keys.Gateways(), redis.Z{Score: float64(time.Now().UnixMilli()), Member: "gw-a"})
+	})
+	began := time.Now()
+	b := join(t, settings)
+	b.await("the first reading", func() bool { return calls(t, server, "zrevrange") == 1 })
+	const times = 20
+	for i := range uint64(times) {
+		b.await("a subscription", func() bool { return b.Counts().Connected == i+1 })
+		if i == times-1 { // nobody publishes it: it is known by the list alone
+			list := flagsText(5, flagText(b.Moment(b.now()).Redis, "203.0.113.2"))
+			pipelined(t, server.Admin(), func(p redis.Pipeliner) { p.Set(t.Context(), keys.Flags("gw-a"), list, time.Hour) })
+		}
+		server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+	}
+	b.awaitWord("203.0.113.2", "[gw-a]")
+	read, atMost := calls(t, server, "zrevrange"), 1+int(time.Since(began).Seconds())
+	t.Logf("%d subscriptions, the lists were read %d times, at most %d", b.Counts().Connected, read, atMost)
+	if read > atMost {
+		t.Errorf("read %d times, at most %d are allowed", read, atMost)
 	}
 }
