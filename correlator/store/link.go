@@ -37,7 +37,7 @@ func NewLink(client redis.UniversalClient, m *Meter, s Settings) *Link {
 		Meter:      m,
 	}
 	l.Reader = NewReader(client, m, s.Keys, l.Clock)
-	l.Reader.roster = heard
+	l.Reader.roster, l.Reader.checks = heard, checkedAtOnce
 	l.Presence = newPresence(client, m, s.Keys, s.Gateway, s.Who, l.Clock)
 	l.Presence.onLost = l.Subscriber.Reconnect
 	return l

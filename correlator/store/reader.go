@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/redis/go-redis/v9"
 
@@ -31,11 +32,12 @@ type Reader struct {
 	keys   fleet.Keys
 	roster *roster
 	clock  *Clock
+	checks int // how many names of the list are looked into each time
 }
 
-// NewReader returns a Reader for a fleet.
+// NewReader returns a Reader for a fleet, for a command. That of a gateway is the Link's.
 func NewReader(client redis.UniversalClient, m *Meter, keys fleet.Keys, c *Clock) *Reader {
-	return &Reader{client: client, meter: m, keys: keys, clock: c}
+	return &Reader{client: client, meter: m, keys: keys, roster: new(roster), clock: c, checks: math.MaxInt}
 }
 
 // Strings reads the strings under some keys, in their order: nil where there is none, or none of at most `most` bytes.

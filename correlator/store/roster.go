@@ -12,7 +12,7 @@ const (
 	heardFor = time.Hour
 )
 
-// roster remembers which gateways were heard. One more than MaxGateways is not: the list of gateways has it.
+// roster remembers which gateways were heard, or had said who they are: what only they may do. One more than MaxGateways is not: the list of gateways has it.
 type roster struct {
 	mu    sync.Mutex
 	heard map[string]time.Time
@@ -31,9 +31,6 @@ func (r *roster) hear(gateway string, now time.Time) {
 
 // each calls f with every gateway that was heard within the last hour, and forgets the others.
 func (r *roster) each(now time.Time, f func(gateway string, at time.Time)) {
-	if r == nil {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for gateway, at := range r.heard {

@@ -4,6 +4,7 @@ package share_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -161,5 +162,36 @@ func TestListsAreReadOncePerSecond(t *testing.T) {
 	t.Logf("%d subscriptions, the lists were read %d times, at most %d", b.Counts().Connected, read, atMost)
 	if read > atMost {
 		t.Errorf("read %d times, at most %d are allowed", read, atMost)
+	}
+}
+
+// TestFalseNamesKeepNobodyCold: a gateway that starts reads the windows of those that are there, also if another one has put far more names
+// on the list than are asked.
+func TestFalseNamesKeepNobodyCold(t *testing.T) {
+	t.Parallel()
+	const route = "carts" // of which 64 of the false names would be asked before gw-a
+	server, s := guarded(t, "gw-0", "gw-a", "gw-b")
+	settings := func(user string) settings {
+		s := s(user)
+		s.Fleet.SharedVerdicts = fleet.VerdictsOff // so that nobody is heard
+		return s
+	}
+	a := open(t, settings("gw-a"))
+	a.learn(route, around(rand.New(rand.NewPCG(4, 1)), minCalls, 20_000)...)
+	a.run()
+	a.await("a window that is told", func() bool {
+		c := a.Counts()
+		return a.Baselines.Counters().Published > 0 && c.Sent > 0 && c.Waiting == 0
+	})
+	hostile := server.Client("gw-0", "gw-0")
+	ahead := float64(time.Now().Add(30 * time.Minute).UnixMilli())
+	pipelined(t, hostile, func(p redis.Pipeliner) {
+		for i := range 1000 { // with the true ones no more than are looked into at once: else it takes some times of ten seconds
+			p.ZAdd(t.Context(), keys.Gateways(), redis.Z{Score: ahead, Member: fmt.Sprint("false-", i)})
+		}
+	})
+	b := join(t, settings("gw-b"))
+	if p50 := b.awaitWarm(route).P50; p50 < 15_000 || p50 > 25_000 {
+		t.Errorf("the median is %v", p50)
 	}
 }

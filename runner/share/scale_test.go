@@ -141,8 +141,8 @@ func TestManyGateways(t *testing.T) {
 		g.link.Writer.HSet(g.keys.Figures(g.options.Fleet.Gateway, report.StepHour, 0), key(route).Route, hour, figuresTTL(report.StepHour))
 	})
 	reader := gateways[0]
-	if !reader.peers.refresh(t.Context(), reader.link.Reader, reader.options.Fleet.Gateway, learning.Kept()) || len(reader.peers.names) != n-1 {
-		t.Fatalf("%d other gateways are known", len(reader.peers.names))
+	if !reader.peers.refresh(t.Context(), reader.link.Reader, reader.options.Fleet.Gateway, learning.Kept()) || len(reader.peers.of(key(0))) != n-1 {
+		t.Fatalf("%d other gateways are known", len(reader.peers.of(key(0))))
 	}
 	before, read := usageOf(t, server), reader.Counts().Read
 	for route := range routes {
