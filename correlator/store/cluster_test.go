@@ -84,7 +84,7 @@ func TestClusterWrites(t *testing.T) {
 	if k := m.Counts(); k.Refused != [Kinds]uint64{} || k.Dropped != 0 {
 		t.Errorf("%+v", k)
 	}
-	equal(t, "skipped", readerMeter.Counts().Skipped, "[0 0 0 0]")
+	equal(t, "skipped", readerMeter.Counts().Skipped, "[0 0 0 0 0 0]")
 }
 
 // TestClusterPublishesInOrder: whatever node one listens at.

@@ -19,11 +19,15 @@ const (
 	SkipForeign              // not of the expected type, or under a name that is none
 	SkipVersion              // of a version that is not known here
 	SkipDamaged              // anything else that is wrong
+	SkipWindow               // a baseline's window of another length: the settings differ
+	SkipThin                 // a baseline's window of fewer calls than one has here
 	Skips                    // how many there are
 )
 
 // String names the reason.
-func (s Skip) String() string { return [...]string{"too-large", "foreign", "version", "damaged"}[s] }
+func (s Skip) String() string {
+	return [...]string{"too-large", "foreign", "version", "damaged", "window", "thin"}[s]
+}
 
 // Meter counts what this package does. The zero value is ready.
 type Meter struct {

@@ -58,7 +58,7 @@ func TestSubscriberHearsTheOthers(t *testing.T) {
 		equal(t, "heard", hear(t, s), want)
 	}
 	c := m.Counts()
-	equal(t, "heard, skipped, connected", []any{c.Heard, c.Skipped, c.Connected}, "[2 [1 1 0 0] 1]")
+	equal(t, "heard, skipped, connected", []any{c.Heard, c.Skipped, c.Connected}, "[2 [1 1 0 0 0 0] 1]")
 	seen := map[string]bool{}
 	s.roster.each(time.Now(), func(gateway string, _ time.Time) { seen[gateway] = true })
 	equal(t, "gateways", seen, "map[a:true b:true]")

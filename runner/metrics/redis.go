@@ -36,7 +36,7 @@ func RegisterRedis(registry prometheus.Registerer, counts func() store.Counts) {
 			prometheus.Labels{"command": kind.String()}, func() uint64 { return counts().Refused[kind] }))
 	}
 	for why := range store.Skips {
-		registry.MustRegister(counterFunc("redis_values_skipped_total", "Values of other gateways that are not used.",
+		registry.MustRegister(counterFunc("redis_values_skipped_total", "Values of other gateways that are not used: too large, of a foreign type or name, of an unknown version, damaged; baselines' windows of another length, or too thin.",
 			prometheus.Labels{"reason": why.String()}, func() uint64 { return counts().Skipped[why] }))
 	}
 	for _, g := range []struct {

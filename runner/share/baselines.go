@@ -56,11 +56,12 @@ func (s *Share) askFor(ctx context.Context, w baseline.Want) error {
 			return err
 		}
 		skipped := s.Baselines.Merge(s.Now(), w.Key, period, peers)
-		for range skipped.Version {
-			s.link.Meter.Skipped(store.SkipVersion)
-		}
-		for range skipped.Damaged {
-			s.link.Meter.Skipped(store.SkipDamaged)
+		for why, n := range map[store.Skip]int{
+			store.SkipVersion: skipped.Version, store.SkipDamaged: skipped.Damaged, store.SkipWindow: skipped.Window, store.SkipThin: skipped.Thin,
+		} {
+			for range n {
+				s.link.Meter.Skipped(why)
+			}
 		}
 	}
 	return nil
