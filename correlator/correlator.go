@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -47,6 +48,7 @@ const shards = 16
 type shard struct {
 	mu     sync.Mutex
 	conns  *simplelru.LRU[flow.Key, *connection]
+	looks  atomic.Uint64 // at connections, so far
 	queue  queue
 	record CallRecord // what the sink is given
 	judged scratch
@@ -55,6 +57,7 @@ type shard struct {
 // connection is what is remembered of a connection between its calls.
 type connection struct {
 	flow, serial uint64 // the record's id and the gateway's number: another one is another connection
+	look         uint64 // the shard's number of the last one
 	requests     uint64 // number of the last call
 	before       cursor // where the last call could begin
 	after        cursor // where the next call can
@@ -111,19 +114,22 @@ func (c *Correlator) Match(now uint64, call Call) Result {
 	key := call.Key()
 	r := c.pool.Get().(*flow.Record)
 	defer c.pool.Put(r)
-	if err := c.table.Lookup(key, r); err != nil {
-		res := Result{Reason: c.reason(err, key), FlowID: flow.CommunityID(key)}
-		c.unmatched(&call, res, now)
-		return res
-	}
 	s := &c.shards[maphash.Comparable(c.seed, key)%shards]
+	looks := s.looks.Load()
+	if err := c.table.Lookup(key, r); err != nil {
+		return c.notFound(&call, key, err, now)
+	}
 	protocol, http2, asked := s.protocol(key, r, call)
 	if protocol == flow.PayloadTLS && !asked {
 		http2 = call.HTTP2 != nil && call.HTTP2() // a round trip to the gateway: not under the lock
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := c.lookAgain(s, key, r, looks); err != nil {
+		return c.notFound(&call, key, err, now)
+	}
 	conn, isNew := c.connection(s, key, r, &call)
+	conn.look = s.looks.Add(1)
 	conn.protocol, conn.http2 = protocol, http2
 	claimed := conn.before.claimed
 	p := pendingCall{call: call, result: conn.match(r, call, now), plugin: now}
@@ -141,6 +147,30 @@ func (c *Correlator) Match(now uint64, call Call) Result {
 		was.again(&p)
 	}
 	return p.result
+}
+
+// lookAgain reads the record anew, under the lock, if somebody has looked at the connection since the shard had so many looks: what was
+// read before may be older than what is known by now, and figures only grow. Streams of HTTP/2 are looked at side by side.
+func (c *Correlator) lookAgain(s *shard, key flow.Key, r *flow.Record, looks uint64) error {
+	conn, ok := s.conns.Peek(key)
+	if !ok || conn.look <= looks {
+		return nil
+	}
+	id := r.Conn.ID
+	if err := c.table.Lookup(key, r); err != nil {
+		return err
+	}
+	if r.Conn.ID != id { // the call's connection has gone meanwhile
+		return flow.ErrNotFound
+	}
+	return nil
+}
+
+// notFound is what is known of a call whose connection has no record.
+func (c *Correlator) notFound(call *Call, key flow.Key, err error, now uint64) Result {
+	res := Result{Reason: c.reason(err, key), FlowID: flow.CommunityID(key)}
+	c.unmatched(call, res, now)
+	return res
 }
 
 // judgeLook judges a call that has figures. What an earlier look at it said stays said.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"fivetuple/correlator"
 	"fivetuple/correlator/flow"
@@ -71,6 +72,63 @@ func TestStreamsOutOfOrder(t *testing.T) {
 	if len(*texts) != 4 || sum != 403 {
 		t.Errorf("%d records have %d packets in and %d out, want 4, 4, 3: %q", len(*texts), sum/100, sum%100, *texts)
 	}
+}
+
+// TestALookThatWasOvertaken: between a stream's look-up and what follows, more came, and another stream or the sweep looked at it. No
+// figure goes back.
+func TestALookThatWasOvertaken(t *testing.T) {
+	for name, overtakes := range map[string]func(s *script){
+		"another stream": func(s *script) {
+			next := s.call
+			next.Requests++
+			s.cor.Match(s.m.now, next)
+		},
+		"the sweep": func(s *script) {
+			s.m.record.Conn.State = flow.StateClosed
+			s.cor.Sweep(s.m.now + uint64(time.Minute))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t, newModel(modelISN))
+			var in, out uint32
+			cor, err := correlator.New(s.table, testOptions(), func(r *correlator.CallRecord) {
+				in, out = in+r.Request.Packets, out+r.Response.Packets
+				if r.Request.Packets > 4 || r.Response.Packets > 2 || r.Request.Retransmitted > 1 {
+					t.Errorf("%d: %+v, %+v", r.Requests, r.Request, r.Response)
+				}
+			}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.cor = cor
+			s.play(first(http2Preface), rx(100), ask(200, 0, "connection 1/100"), rx(30))
+			s.table.after = func() {
+				s.play(tx(500), rx(50))
+				s.m.record.Conn.Dir[flow.RX].Retransmitted++
+				overtakes(s)
+			}
+			s.play(ask(200, 0, "connection 3/180"), tx(70), rx(10))
+			s.cor.Flush()
+			if in != 4 || out != 2 {
+				t.Errorf("the records have %d packets in and %d out, want 4 and 2", in, out)
+			}
+		})
+	}
+}
+
+// TestAnOvertakenLookAtAConnectionThatIsGone has no record: the one that is there now is another connection's.
+func TestAnOvertakenLookAtAConnectionThatIsGone(t *testing.T) {
+	s := newScript(t, newModel(modelISN))
+	s.play(rx(100), ask(100, 0, "exchange;n=1 1/100"), tx(500), rx(100))
+	s.table.after = func() {
+		*s.m = *newModel(modelISN + 1)
+		s.m.record.Conn.ID++
+		next := s.call
+		next.Connection, next.Requests = 2, 1
+		s.play(rx(100))
+		s.cor.Match(s.m.now, next)
+	}
+	s.play(ask(100, 0, "none;reason=unknown-flow"))
 }
 
 // TestHTTP2SeenLate: what came before a runner's first look at a connection is in another runner's records.

@@ -133,6 +133,7 @@ type modelTable struct {
 	err     error // answers every look-up
 	udp     bool
 	lookups atomic.Uint64
+	after   func() // is called once, between the next look-up and its return
 }
 
 func newModelTable() *modelTable { return &modelTable{models: map[flow.Key]*model{}} }
@@ -148,6 +149,10 @@ func (t *modelTable) Lookup(k flow.Key, r *flow.Record) error {
 		return flow.ErrNotFound
 	}
 	*r = m.record
+	if after := t.after; after != nil {
+		t.after = nil
+		after()
+	}
 	return nil
 }
 

@@ -93,6 +93,7 @@ func (c *Correlator) sweepOne(s *shard, w waiting, r *flow.Record, now uint64) b
 	default:
 		return false // it may be readable again
 	}
+	conn.look = s.looks.Add(1)
 	conn.group.look(r, r.Exchange)
 	silent := now > r.Conn.Last && now-r.Conn.Last >= c.quiet
 	if r.Conn.State != flow.StateClosed && (!silent || !conn.group.answered()) {
