@@ -38,30 +38,32 @@ func (s *secrets) add(secret string) {
 func (s *secrets) hide(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, secret := range s.seen {
-		text = hideOne(text, secret)
+	var out strings.Builder
+	for at := 0; at < len(text); {
+		n := s.leads(text[at:])
+		if n == 0 {
+			out.WriteByte(text[at])
+			at++
+			continue
+		}
+		out.WriteString("(password)")
+		at += n
 	}
-	return text
+	return out.String()
 }
 
-// hideOne replaces a password, and as much of its beginning as there is.
-func hideOne(text, secret string) string {
-	const instead = "(password)"
-	head := secret[:min(len(secret), minCut)]
-	var out strings.Builder
-	for {
-		before, after, found := strings.Cut(text, head)
-		out.WriteString(before)
-		if !found {
-			return out.String()
-		}
-		out.WriteString(instead)
+// leads returns how many bytes of a password a text begins with; of several that begin alike, of the one that it has most of.
+func (s *secrets) leads(text string) (most int) {
+	for _, secret := range s.seen {
 		n := 0
-		for rest := secret[len(head):]; n < min(len(rest), len(after)) && rest[n] == after[n]; {
+		for n < min(len(secret), len(text)) && secret[n] == text[n] {
 			n++
 		}
-		text = after[n:]
+		if n >= min(len(secret), minCut) {
+			most = max(most, n)
+		}
 	}
+	return most
 }
 
 // clean returns an error that reads the same without a password; one that has none is returned as it is. So is redis.Nil, which is
