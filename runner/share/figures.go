@@ -72,6 +72,7 @@ func (s *Share) tellLastFigures(ctx context.Context) {
 	if !s.figures.isLoaded {
 		select {
 		case <-ctx.Done():
+			s.Log.Warn().Msg("figures are not told: the process before this one has not told its last")
 			return
 		case <-s.voice.before:
 		}

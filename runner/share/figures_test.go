@@ -70,6 +70,20 @@ func TestFiguresOfATakeOver(t *testing.T) {
 	}
 }
 
+// TestOneThatEndsBeforeItsPredecessorSaysSo: what it has counted is lost.
+func TestOneThatEndsBeforeItsPredecessorSaysSo(t *testing.T) {
+	t.Parallel()
+	g := open(t, in(redistest.Start(t, redistest.Options{}).Address()).of("gw-a"))
+	g.take("orders", 20_000)
+	g.Speak(make(chan struct{}))
+	g.listen()
+	g.await("Redis", func() bool { return g.Counts().Up && g.Counts().Waiting == 0 })
+	g.end()
+	if g.log.lines("figures are not told") != 1 {
+		t.Errorf("nothing is said of them:\n%s", g.log)
+	}
+}
+
 // TestMergedQuantiles: those of a report, and of what a newcomer takes for usual, are those of both gateways' calls, within the
 // accuracy.
 func TestMergedQuantiles(t *testing.T) {
