@@ -129,7 +129,7 @@ func (c *Correlator) Match(now uint64, call Call) Result {
 		return c.notFound(&call, key, err, now)
 	}
 	conn, isNew := c.connection(s, key, r, &call)
-	conn.look = s.looks.Add(1)
+	s.looked(conn)
 	conn.protocol, conn.http2 = protocol, http2
 	claimed := conn.before.claimed
 	p := pendingCall{call: call, result: conn.match(r, call, now), plugin: now}
@@ -165,6 +165,9 @@ func (c *Correlator) lookAgain(s *shard, key flow.Key, r *flow.Record, looks uin
 	}
 	return nil
 }
+
+// looked notes that what the record says by now is known of the connection.
+func (s *shard) looked(conn *connection) { conn.look = s.looks.Add(1) }
 
 // notFound is what is known of a call whose connection has no record.
 func (c *Correlator) notFound(call *Call, key flow.Key, err error, now uint64) Result {

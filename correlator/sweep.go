@@ -93,7 +93,7 @@ func (c *Correlator) sweepOne(s *shard, w waiting, r *flow.Record, now uint64) b
 	default:
 		return false // it may be readable again
 	}
-	conn.look = s.looks.Add(1)
+	s.looked(conn)
 	conn.group.look(r, r.Exchange)
 	silent := now > r.Conn.Last && now-r.Conn.Last >= c.quiet
 	if r.Conn.State != flow.StateClosed && (!silent || !conn.group.answered()) {
@@ -116,6 +116,7 @@ func (c *Correlator) Flush() {
 				continue
 			}
 			if c.table.Lookup(key, r) == nil && r.Conn.ID == conn.flow {
+				s.looked(conn)
 				conn.group.look(r, r.Exchange)
 			}
 			c.cut(s, conn)

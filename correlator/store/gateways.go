@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -38,11 +39,7 @@ func (r *Reader) Gateways(ctx context.Context) ([]Seen, error) {
 	if err == nil {
 		err = r.prove(ctx, all)
 	}
-	seen := make([]Seen, 0, len(all))
-	for _, s := range all {
-		seen = append(seen, s)
-	}
-	slices.SortFunc(seen, compareSeen)
+	seen := slices.SortedFunc(maps.Values(all), compareSeen)
 	seen = seen[:min(len(seen), MaxGateways)]
 	if err == nil {
 		r.meter.gateways.Store(int64(len(seen)))

@@ -12,7 +12,8 @@ const (
 	heardFor = time.Hour
 )
 
-// roster remembers which gateways were heard, or had said who they are: what only they may do. One more than MaxGateways is not: the list of gateways has it.
+// roster remembers which gateways were heard, or had said who they are: what only they may do. One more than MaxGateways is not: the list
+// of gateways has it.
 type roster struct {
 	mu    sync.Mutex
 	heard map[string]time.Time

@@ -68,12 +68,11 @@ func (f *file) endsTorn() bool {
 		return false // it can be written, and that is enough
 	}
 	defer r.Close() //nolint:errcheck // only read
-	last := make([]byte, 1)
-	end, err := r.Seek(-1, io.SeekEnd)
-	if err != nil {
+	if _, err := r.Seek(-1, io.SeekEnd); err != nil {
 		return false // it is empty
 	}
-	_, err = r.ReadAt(last, end)
+	last := make([]byte, 1)
+	_, err = r.Read(last)
 	return err == nil && last[0] != '\n'
 }
 

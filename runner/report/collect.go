@@ -55,7 +55,11 @@ func read(ctx context.Context, q Query, now time.Time, from Source, gateways []G
 		if err := from.Values(ctx, g.Gateway, buckets, q.Route, func(route string, value []byte) { c.add(&g, o, route, value) }); err != nil {
 			return nil, err
 		}
-		g.FoldedRoutes = o.beyond(c.rows)
+		for route := range o {
+			if c.folds(route) {
+				g.FoldedRoutes++
+			}
+		}
 		c.Gateways, c.offers = append(c.Gateways, g), append(c.offers, o)
 	}
 	return c, nil
@@ -84,13 +88,19 @@ func (c *collected) add(g *Gateway, o offer, route string, value []byte) {
 	g.Calls, g.Flagged = sum(g.Calls, v.Calls), sum(g.Flagged, v.Flagged)
 	route = name(route)
 	o.add(route, v.Calls, c.maxRoutes)
-	if _, ok := c.rows[route]; !ok && c.rows != nil && route != Other {
+	if c.folds(route) {
 		g.FoldedCalls = sum(g.FoldedCalls, v.Calls)
 		route = Other
 	}
 	if t := c.total(route); t != nil {
 		t.add(v)
 	}
+}
+
+// folds says whether a route is Other's.
+func (c *collected) folds(route string) bool {
+	_, ok := c.rows[route]
+	return c.rows != nil && !ok && route != Other
 }
 
 // total returns what a route's values are added to; nil, if there are too many routes.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -15,24 +16,9 @@ func (o offer) add(route string, calls uint64, most int) {
 	}
 }
 
-// beyond returns how many of the routes have no row; with nil, all have.
-func (o offer) beyond(rows map[string]struct{}) (n int) {
-	for route := range o {
-		if _, ok := rows[route]; !ok && rows != nil {
-			n++
-		}
-	}
-	return n
-}
-
 // byCalls returns the routes, the busiest first.
 func (o offer) byCalls() []string {
-	routes := make([]string, 0, len(o))
-	for route := range o {
-		routes = append(routes, route)
-	}
-	slices.SortFunc(routes, func(a, b string) int { return cmp.Or(cmp.Compare(o[b], o[a]), cmp.Compare(a, b)) })
-	return routes
+	return slices.SortedFunc(maps.Keys(o), func(a, b string) int { return cmp.Or(cmp.Compare(o[b], o[a]), cmp.Compare(a, b)) })
 }
 
 // rows chooses the routes that are told apart, at most so many: the gateways take turns, and each names its busiest route that nobody has

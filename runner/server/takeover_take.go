@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -64,7 +65,10 @@ func connect(ctx context.Context, s *Server, path string) (*taker, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unixpacket", path+controlSuffix)
 	if err == nil {
-		t := &taker{server: s, path: path, from: control{conn.(*net.UnixConn)}, rest: make(chan struct{})}
+		rest := make(chan struct{})
+		t := &taker{
+			server: s, path: path, from: control{conn.(*net.UnixConn)}, rest: rest, hasRest: sync.OnceFunc(func() { close(rest) }),
+		}
 		if err = t.greet(); err != nil {
 			_ = conn.Close()
 			return nil, err
@@ -110,7 +114,8 @@ type taker struct {
 	file     fileID
 	conns    []*net.UnixConn
 	began    bool
-	rest     chan struct{} // Before.Rest
+	rest     <-chan struct{} // Before.Rest
+	hasRest  func()          // closes it
 }
 
 // greet says who we are, and hears who they are. A process that ends at this moment does not answer.
@@ -248,15 +253,6 @@ func (t *taker) takeConn(file *os.File) error {
 		t.conns = append(t.conns, conn)
 	}
 	return nil
-}
-
-// hasRest says that nothing more comes.
-func (t *taker) hasRest() {
-	select {
-	case <-t.rest:
-	default:
-		close(t.rest)
-	}
 }
 
 // takeRest takes what comes after go, until the other process has ended.

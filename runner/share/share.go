@@ -3,6 +3,7 @@ package share
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -160,6 +161,9 @@ func (s *Share) tell(ctx context.Context) bool {
 		}
 	}
 }
+
+// errAway means that there is no Redis to say one's last words to.
+var errAway = errors.New("away: nothing waits for it")
 
 // sayLast says what has changed, and waits until it has arrived, unless Redis is known to be away.
 func (s *Share) sayLast(ctx context.Context) {

@@ -2,12 +2,8 @@ package share
 
 import (
 	"context"
-	"errors"
 	"sync"
 )
-
-// errAway means that there is no Redis to say one's last words to.
-var errAway = errors.New("away: nothing waits for it")
 
 // voice is when this process speaks for its gateway. Two that do at a time, one of which takes over from the other, would take each
 // other for namesakes, and each would write over what the other has said.
