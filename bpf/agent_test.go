@@ -464,7 +464,7 @@ func TestPinPermissions(t *testing.T) {
 	for _, c := range []struct {
 		mode      string
 		pin, root os.FileMode
-	}{{"0400", 0o400, 0o700}, {"0440", 0o440, 0o750}, {"0444", 0o444, 0o755}} {
+	}{{"0600", 0o600, 0o700}, {"0640", 0o640, 0o750}, {"0644", 0o644, 0o755}} {
 		t.Run(c.mode, func(t *testing.T) {
 			inNamespace(t)
 			pins := pinFolder(t, false)
@@ -490,10 +490,10 @@ func TestPinPermissionsFollowOptions(t *testing.T) {
 	inNamespace(t)
 	pins := pinFolder(t, true)
 	must(t, startAgent(t, agentOptions(pins, onExitKeep)).Close())
-	startAgent(t, agentOptions(pins, func(o *Options) { o.Pins.Mode = "0444" }))
+	startAgent(t, agentOptions(pins, func(o *Options) { o.Pins.Mode = "0644" }))
 	info, err := os.Stat(filepath.Join(tablesDir(t, pins), fivetupleMapFlows))
 	must(t, err)
-	if info.Mode().Perm() != 0o444 {
+	if info.Mode().Perm() != 0o644 {
 		t.Errorf("mode %o", info.Mode().Perm())
 	}
 }

@@ -34,7 +34,8 @@ type Options struct {
 type PinOptions struct {
 	// Path is an absolute path on a BPF file system; one is mounted there if there is none.
 	Path string `koanf:"path"`
-	// Mode is the octal file mode of the pins: "0440" (owner and group) or "0444" (every local user).
+	// Mode is the octal file mode of the pins: "0600" (the agent only), "0640" (its group may read) or "0644" (every
+	// local user may read). The owner always writes: without CAP_DAC_OVERRIDE the next agent could not open the pins.
 	Mode string `koanf:"mode"`
 	// Group is the name or number of the group that may read; empty: the agent's own.
 	Group string `koanf:"group"`
@@ -135,14 +136,18 @@ func (p PinOptions) validate() error {
 // mode returns the pins' file mode.
 func (p PinOptions) mode() (os.FileMode, error) {
 	switch p.Mode {
-	case "0400":
-		return 0o400, nil
-	case "0440":
-		return 0o440, nil
-	case "0444":
-		return 0o444, nil
+	case "0600":
+		return 0o600, nil
+	case "0640":
+		return 0o640, nil
+	case "0644":
+		return 0o644, nil
 	}
-	return 0, fmt.Errorf(`pins.mode: %q is not one of "0400", "0440", "0444"`, p.Mode)
+	err := fmt.Errorf(`pins.mode: %q is not one of "0600", "0640", "0644"`, p.Mode)
+	if old, ok := strings.CutPrefix(p.Mode, "04"); ok && slices.Contains([]string{"00", "40", "44"}, old) {
+		err = fmt.Errorf(`%w: use "06%s", with which the agent can open its own tables again after a restart`, err, old)
+	}
+	return 0, err
 }
 
 func entries(key string, n uint32) error {

@@ -152,12 +152,17 @@ func lockDir(path string) (*os.File, error) {
 // pinned opens the table of a name if it is there and is as wanted; a table that is not goes, for a new one.
 func (p *pins) pinned(dir string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	path := filepath.Join(dir, spec.Name)
-	m, err := ebpf.LoadPinnedMap(path, nil)
-	if errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil, nil //nolint:nilnil // no table is no error
 	}
+	// First, because an earlier version pinned tables that their owner may only read: without CAP_DAC_OVERRIDE, which an
+	// agent does not need for anything else, they could not be opened.
+	if err := p.own(path, p.mode); err != nil {
+		return nil, err
+	}
+	m, err := ebpf.LoadPinnedMap(path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("open pinned table: %w", err)
+		return nil, fmt.Errorf("open pinned table %s: %w", path, err)
 	}
 	if err := spec.Compatible(m); err != nil {
 		return nil, errors.Join(m.Close(), os.Remove(path))

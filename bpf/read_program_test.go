@@ -146,7 +146,7 @@ func otherSyscall(t *testing.T, flows *ebpf.Map) *ebpf.Program {
 
 // TestReaderWithoutRightToTheProgram reads by two copies.
 func TestReaderWithoutRightToTheProgram(t *testing.T) {
-	p := publishTables(t, pinFolder(t, true), "0444", "")
+	p := publishTables(t, pinFolder(t, true), "0644", "")
 	p.open(peerISN, hostISN)
 	must(t, os.Chmod(p.readPin(), 0o400))
 	if out := runChild(t, "read", pinsEnv+"="+p.pins); !strings.Contains(out, "found by two copies") {
@@ -238,7 +238,7 @@ func readUntil(stop <-chan struct{}, r *Reader, key flow.Key) error {
 
 // TestUnprivilegedGainsNothing: who may run the program can do nothing else with it.
 func TestUnprivilegedGainsNothing(t *testing.T) {
-	p := publishTables(t, pinFolder(t, true), "0444", "")
+	p := publishTables(t, pinFolder(t, true), "0644", "")
 	p.open(peerISN, hostISN)
 	before := p.flow()
 	out := runChild(t, "abuse", pinsEnv+"="+p.pins)

@@ -45,7 +45,7 @@ func freshMeta(t testing.TB) *flow.Meta {
 
 func newPublished(t testing.TB, set ...func(*Options)) *published {
 	t.Helper()
-	return publishTables(t, pinFolder(t, true), "0440", "", set...)
+	return publishTables(t, pinFolder(t, true), "0640", "", set...)
 }
 
 func (p *published) readPin() string { return filepath.Join(tablesDir(p.t, p.pins), readPin) }
@@ -186,7 +186,7 @@ func TestReaderFindsTablesThatComeLater(t *testing.T) {
 	r := newTestReader(t, root)
 	ctx := t.Context()
 	go r.Run(ctx)
-	publishTables(t, root, "0440", "")
+	publishTables(t, root, "0640", "")
 	var record flow.Record
 	eventually(t, 3*refreshEvery, "tables are found", func() bool {
 		return errors.Is(r.Lookup(tuple4.key(flow.TCP), &record), flow.ErrNotFound)
@@ -257,10 +257,10 @@ func TestUnprivilegedReader(t *testing.T) {
 	for _, c := range []struct {
 		name, mode, group, ownGroup, want string
 	}{
-		{"every user", "0444", "", "", "found by the program"},
-		{"its group", "0440", "4242", "4242", "found by the program"},
-		{"another group", "0440", "4242", "", "permission denied"},
-		{"nobody but the agent", "0400", "", "", "permission denied"},
+		{"every user", "0644", "", "", "found by the program"},
+		{"its group", "0640", "4242", "4242", "found by the program"},
+		{"another group", "0640", "4242", "", "permission denied"},
+		{"nobody but the agent", "0600", "", "", "permission denied"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := publishTables(t, pinFolder(t, true), c.mode, c.group)
@@ -277,7 +277,7 @@ func TestUnprivilegedReader(t *testing.T) {
 }
 
 func TestUnprivilegedWriterIsRefused(t *testing.T) {
-	p := publishTables(t, pinFolder(t, true), "0444", "")
+	p := publishTables(t, pinFolder(t, true), "0644", "")
 	p.open(peerISN, hostISN)
 	if out := runChild(t, "write", pinsEnv+"="+p.pins); out != "open: true\nupdate: true\ndelete: true" {
 		t.Errorf("got %q", out)

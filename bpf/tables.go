@@ -102,10 +102,7 @@ func (t *tables) publish(p *pins, dir string, meta *flow.Meta) error {
 	}
 	for _, m := range t.shared() {
 		if _, err := os.Stat(filepath.Join(dir, m.name)); err == nil {
-			if err := p.own(filepath.Join(dir, m.name), p.mode); err != nil {
-				return err
-			}
-			continue
+			continue // an earlier agent's, opened by pinned
 		}
 		if err := p.pin(dir, m.name, m.Map); err != nil {
 			return err

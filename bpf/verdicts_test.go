@@ -92,7 +92,7 @@ func TestVerdictsWithoutTable(t *testing.T) {
 
 // TestVerdictsOfNobody: whoever may read the pin reads them all, without a capability.
 func TestVerdictsOfNobody(t *testing.T) {
-	p := publishTables(t, pinFolder(t, true), "0444", "")
+	p := publishTables(t, pinFolder(t, true), "0644", "")
 	v := &Verdicts{p.Verdicts}
 	const n = 2 * sweepBatch
 	for i := range n {

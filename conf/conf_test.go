@@ -21,7 +21,7 @@ func TestDefault(t *testing.T) {
 	want := Config{
 		Agent: bpf.Options{
 			Interfaces: []string{"*"},
-			Pins:       bpf.PinOptions{Path: "/run/fivetuple/bpf", Mode: "0440"},
+			Pins:       bpf.PinOptions{Path: "/run/fivetuple/bpf", Mode: "0640"},
 			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096, Verdicts: 16384},
 			Midstream:  bpf.MidstreamSocket,
 			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
@@ -178,6 +178,8 @@ func TestParseRefuses(t *testing.T) {
 		{"out of range", "\nagent:\n  tables:\n    flows: 12", `x.yaml:4: agent.tables.flows: 12 is not in 1024..16777216 entries`},
 		{"duration out of range", "agent: {sweep: {every: 2m}}", `x.yaml:1: agent.sweep.every: 2m0s is not in 100ms..1m0s`},
 		{"list item out of range", "agent:\n  interfaces:\n    - eth0\n    - a/b", `x.yaml:4: agent.interfaces[1]: "a/b" is not an interface name or a shell pattern of one`},
+		{"mode of pins that nobody may write", `agent: {pins: {mode: "0440"}}`, `x.yaml:1: agent.pins.mode: "0440" is not one of "0600", "0640", "0644": use "0640", with which the agent can open its own tables again after a restart`},
+		{"no such mode", `agent: {pins: {mode: "0666"}}`, `x.yaml:1: agent.pins.mode: "0666" is not one of "0600", "0640", "0644"`},
 		{"no such word", "correlator: {tuple: guess}", `x.yaml:1: correlator.tuple: "guess" is not one of header, map-variable, variables`},
 		{"no such level", "log: {level: trace}", `x.yaml:1: log.level: "trace" is not one of debug, info, warn, error`},
 		{"no such format", "log: {format: xml}", `x.yaml:1: log.format: "xml" is not one of json, console`},

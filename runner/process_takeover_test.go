@@ -89,11 +89,14 @@ func (b *bench) command(args ...string) *exec.Cmd {
 // start starts a process.
 func (b *bench) start(args ...string) *program { b.t.Helper(); return b.run(b.command(args...)) }
 
-func (b *bench) run(cmd *exec.Cmd) *program {
+func (b *bench) run(cmd *exec.Cmd) *program { b.t.Helper(); return b.runIn((*exec.Cmd).Start, cmd) }
+
+// runIn starts a process by a function that chooses where it runs.
+func (b *bench) runIn(start func(*exec.Cmd) error, cmd *exec.Cmd) *program {
 	b.t.Helper()
 	p := &program{t: b.t, cmd: cmd, done: make(chan struct{}), more: make(chan struct{})}
 	cmd.Stderr = p
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		b.t.Fatal(err)
 	}
 	go func() {

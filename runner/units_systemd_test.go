@@ -100,7 +100,7 @@ func TestUnitsFitTheSettings(t *testing.T) {
 		"Service.ExecStart": "/usr/local/bin/fivetuple agent", "Service.User": "root", "Service.Group": runner["Service.Group"][0],
 		"Service.CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN", "Service.ReadWritePaths": settings.Agent.Pins.Path,
 	})
-	if settings.Agent.Pins.Mode != "0440" || settings.Agent.Pins.Group != "" {
+	if settings.Agent.Pins.Mode != "0640" || settings.Agent.Pins.Group != "" {
 		t.Errorf("the group reads the tables by mode %v, group %q", settings.Agent.Pins.Mode, settings.Agent.Pins.Group)
 	}
 	steps := agent["Service.ExecStartPre"]

@@ -57,7 +57,7 @@ func TestPins(t *testing.T) {
 			t.Errorf("%s has %s %s at the pins, read-only %v", service, m.Type, m.Source, m.ReadOnly)
 		}
 	}
-	if pins.Mode != "0440" {
+	if pins.Mode != "0640" {
 		t.Errorf("mode %s of the pins, want one by which the group reads and others do not", pins.Mode)
 	}
 	_, runner := user(t, p, "runner")
