@@ -116,7 +116,7 @@ func TestAgentCountsConnections(t *testing.T) {
 	if got := flow.Classify(server.Conn.Dir[flow.RX].First()); got != flow.PayloadHTTP1 {
 		t.Errorf("first payload is %d", got)
 	}
-	reasons, err := a.Reasons()
+	reasons, err := readReasons(a.tables.Reasons)
 	must(t, err)
 	for dir, counts := range reasons {
 		for reason, n := range counts {
@@ -504,7 +504,7 @@ func TestOldLayoutsAreRemoved(t *testing.T) {
 	old := filepath.Join(pins, "v0000000000000001")
 	must(t, os.Mkdir(old, 0o700))
 	a := startAgent(t, agentOptions(pins))
-	a.removeOldLayouts()
+	a.removeOldLayouts(t.Context(), 0)
 	if got := entriesOf(t, pins); !slices.Equal(got, []string{"links", filepath.Base(tablesDir(t, pins))}) {
 		t.Errorf("left: %v", got)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // side is a direction to attach to: "ingress" or "egress".
@@ -15,6 +16,9 @@ const (
 	ingress side = "ingress"
 	egress  side = "egress"
 )
+
+// sides returns both directions.
+func sides() [2]side { return [2]side{ingress, egress} }
 
 // program returns the program of a side.
 func (t *tables) program(s side) *ebpf.Program {
@@ -26,26 +30,23 @@ func (t *tables) program(s side) *ebpf.Program {
 
 // attachment is a program on one side of an interface. Close leaves it in force if it is pinned; Remove never does.
 type attachment interface {
+	// InForce reports whether the program is still on its interface: anybody with CAP_NET_ADMIN may take it off.
+	InForce() (bool, error)
 	Close() error
 	Remove() error
 }
 
-// attach puts the programs on both sides of an interface: by TCX, or by clsact where the kernel has no TCX (before 6.6).
-func attach(l netlink.Link, t *tables, p *pins) ([]attachment, error) {
-	var done []attachment
-	for _, s := range []side{ingress, egress} {
-		a, err := attachTCX(l, s, t.program(s), p)
-		if errors.Is(err, ebpf.ErrNotSupported) {
-			a, err = attachClsact(l, s, t.program(s))
-		}
-		if err != nil {
-			err = explain(fmt.Errorf("attach to %s, %s: %w", l.Attrs().Name, s, err))
-			for _, a := range done {
-				err = errors.Join(err, a.Remove())
-			}
-			return nil, err
-		}
-		done = append(done, a)
+// attach puts the program on a side of an interface: by TCX, or by clsact where the kernel has no TCX (before 6.6).
+func attach(l netlink.Link, s side, t *tables, p *pins) (attachment, error) {
+	a, err := attachTCX(l, s, t.program(s), p)
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		a, err = attachClsact(l, s, t.program(s))
 	}
-	return done, nil
+	if errors.Is(err, unix.ENODEV) {
+		return nil, fmt.Errorf("attach to %s, %s: %w", l.Attrs().Name, s, err) // nothing is missing but the interface
+	}
+	if err != nil {
+		return nil, explain(fmt.Errorf("attach to %s, %s: %w", l.Attrs().Name, s, err))
+	}
+	return a, nil
 }

@@ -180,7 +180,7 @@ func childAgent() {
 		return
 	}
 	_, err = os.Stat(filepath.Join(a.pins.dir(a.meta.Layout), readPin))
-	fmt.Println("started", len(a.attached), "program to read:", err == nil)
+	fmt.Println("started", len(a.attacher.watched), "program to read:", err == nil)
 	if err := a.Close(); err != nil {
 		fmt.Println("close:", err)
 	}

@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -12,6 +13,9 @@ import (
 // filter is a classifier on an interface's clsact qdisc. It stays in force until it is removed.
 type filter struct {
 	netlink.BpfFilter
+	link netlink.Link
+	side side
+	id   ebpf.ProgramID
 }
 
 // Close implements attachment: the kernel holds the program.
@@ -23,6 +27,18 @@ func (f *filter) Remove() error {
 		return fmt.Errorf("remove filter: %w", err)
 	}
 	return nil
+}
+
+// InForce implements attachment.
+func (f *filter) InForce() (bool, error) {
+	filters, err := dump(func() ([]netlink.Filter, error) { return netlink.FilterList(f.link, clsactParent(f.side)) })
+	if err != nil {
+		return false, fmt.Errorf("list filters: %w", err)
+	}
+	return slices.ContainsFunc(filters, func(other netlink.Filter) bool {
+		own, ok := other.(*netlink.BpfFilter)
+		return ok && own.Name == f.Name && ebpf.ProgramID(own.Id) == f.id
+	}), nil
 }
 
 // attachClsact adds the program to the interface's clsact qdisc, which it makes if there is none. Filters of others stay
@@ -46,7 +62,12 @@ func attachClsact(l netlink.Link, s side, program *ebpf.Program) (attachment, er
 	if f.FilterAttrs, err = ownFilter(l, parent, name); err != nil {
 		return nil, err
 	}
-	return &filter{f}, nil
+	info, err := program.Info()
+	if err != nil {
+		return nil, fmt.Errorf("ask for the program: %w", err)
+	}
+	id, _ := info.ID()
+	return &filter{BpfFilter: f, link: l, side: s, id: id}, nil
 }
 
 func clsactParent(s side) uint32 {
@@ -59,7 +80,7 @@ func clsactParent(s side) uint32 {
 // ownFilter returns the place of the filter of a name, or one before all others, so that none of them ends the chain
 // before it. Priority 0, with which the kernel chooses, would come behind every filter that has a priority of its own.
 func ownFilter(l netlink.Link, parent uint32, name string) (netlink.FilterAttrs, error) {
-	filters, err := netlink.FilterList(l, parent)
+	filters, err := dump(func() ([]netlink.Filter, error) { return netlink.FilterList(l, parent) })
 	if err != nil {
 		return netlink.FilterAttrs{}, fmt.Errorf("list filters: %w", err)
 	}

@@ -5,8 +5,8 @@
 //
 //   - record.h is what is kept, and its Go twin is package correlator/flow; fivetuple.bpf.c says in which order to read
 //     the program.
-//   - agent.go is the agent's life; attach.go, tcx.go and clsact.go put the programs on interfaces; interfaces.go says
-//     on which; tables.go loads them; pins.go is where others find the tables; sweep.go removes old records.
+//   - agent.go is the agent's life; attacher.go keeps the programs on interfaces, by attach.go, tcx.go and clsact.go;
+//     interfaces.go says on which; tables.go loads them; pins.go is where others find the tables; sweep.go removes old records.
 //   - reader.go is how a runner finds and follows them, without any capability; reading.go is how it reads a record, and
 //     read_program.go loads the program for that.
 //

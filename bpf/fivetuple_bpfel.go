@@ -116,13 +116,15 @@ type fivetupleHoles struct {
 }
 
 type fivetupleMeta struct {
-	_         structs.HostLayout
-	Layout    uint64
-	Heartbeat uint64
-	Swept     uint64
-	Evicted   [5]uint64
-	Entries   [5]uint32
-	Capacity  [5]uint32
+	_          structs.HostLayout
+	Layout     uint64
+	Heartbeat  uint64
+	Swept      uint64
+	Evicted    [5]uint64
+	Entries    [5]uint32
+	Capacity   [5]uint32
+	Interfaces uint32
+	Loopback   uint32
 }
 
 type fivetupleSource struct {

@@ -14,8 +14,8 @@ import (
 var ErrInterface = errors.New("unusable interface")
 
 // choose picks the interfaces that the patterns name. Those named outright must be there and must be Ethernet or
-// loopback, because the program reads Ethernet headers; a pattern leaves others out, and also the ports of a bond or
-// bridge that it picks, because each packet of a port passes its master too. With an error come the interfaces that can
+// loopback, because the program reads Ethernet headers; a pattern leaves others out, and also the ports of a bond, team or
+// bridge that it picks, because each packet of a port that is this host's passes its master too. With an error come the interfaces that can
 // be used all the same.
 func choose(links []netlink.Link, patterns []string) ([]netlink.Link, error) {
 	chosen := make(map[int]netlink.Link)
@@ -55,12 +55,15 @@ func isEthernet(l netlink.Link) bool {
 	return encap == "ether" || encap == "loopback"
 }
 
-// isPort says whether the pattern picks the interface's master, too.
+// isPort reports whether the pattern picks the interface's master, too, and whether that sees the port's packets: those of
+// a bond, a team and a bridge run their TC hooks for them (net/core/dev.c, __netif_receive_skb_core: another round).
+// That of a VRF does not (drivers/net/vrf.c, vrf_ip_rcv), and of any other kind that is not known. Watching both does no
+// harm: a flow is counted on one interface.
 func isPort(l netlink.Link, links []netlink.Link, pattern string) bool {
 	for _, m := range links {
 		if m.Attrs().Index == l.Attrs().MasterIndex {
 			ok, _ := path.Match(pattern, m.Attrs().Name)
-			return ok
+			return ok && slices.Contains([]string{"bond", "team", "bridge"}, m.Type())
 		}
 	}
 	return false

@@ -13,13 +13,15 @@ import (
 )
 
 func fakeLink(index, master int, name, encap string) netlink.Link {
-	return &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: index, MasterIndex: master, Name: name, EncapType: encap}}
+	kind := strings.TrimRight(name, "0123456789")
+	return &netlink.GenericLink{LinkType: kind, LinkAttrs: netlink.LinkAttrs{Index: index, MasterIndex: master, Name: name, EncapType: encap}}
 }
 
 func TestChoose(t *testing.T) {
 	links := []netlink.Link{
 		fakeLink(1, 0, "lo", "loopback"), fakeLink(2, 9, "eth0", "ether"), fakeLink(3, 9, "eth1", "ether"),
-		fakeLink(4, 0, "tun0", "none"), fakeLink(9, 0, "bond0", "ether"),
+		fakeLink(4, 0, "tun0", "none"), fakeLink(9, 0, "bond0", "ether"), fakeLink(10, 0, "vrf0", "ether"), fakeLink(11, 10, "red0", "ether"),
+		fakeLink(12, 0, "bridge0", "ether"), fakeLink(13, 12, "green0", "ether"),
 	}
 	for _, c := range []struct {
 		patterns string
@@ -29,8 +31,9 @@ func TestChoose(t *testing.T) {
 		{"lo", []string{"lo"}, ""},
 		{"lo lo", []string{"lo"}, ""},
 		{"eth*", []string{"eth0", "eth1"}, ""},
-		{"*", []string{"lo", "bond0"}, ""},
-		{"* eth1", []string{"lo", "eth1", "bond0"}, ""},
+		{"*", []string{"lo", "bond0", "vrf0", "red0", "bridge0"}, ""},
+		{"* eth1", []string{"lo", "eth1", "bond0", "vrf0", "red0", "bridge0"}, ""},
+		{"green*", []string{"green0"}, ""},
 		{"eth[1-9]", []string{"eth1"}, ""},
 		{"tun*", nil, ""},
 		{"tun0", nil, "tun0 is of type"},

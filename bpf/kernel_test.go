@@ -69,12 +69,12 @@ type kernel struct {
 
 func testOptions() Options {
 	return Options{
-		Interfaces: []string{"lo"},
-		Pins:       PinOptions{Path: "/nowhere", Mode: "0640"},
-		Tables:     TableOptions{Flows: 1024, HalfOpen: 1024, UDP: 1024, Sources: 1024, Holes: 1024, Verdicts: 1024},
-		Midstream:  MidstreamSocket,
-		Sweep:      SweepOptions{Every: time.Minute, Closed: time.Minute, Idle: time.Hour},
-		OnExit:     ExitRemove,
+		Interfaces:    []string{"lo"},
+		Pins:          PinOptions{Path: "/nowhere", Mode: "0640"},
+		Tables:        TableOptions{Flows: 1024, HalfOpen: 1024, UDP: 1024, Sources: 1024, Holes: 1024, Verdicts: 1024},
+		Midstream:     MidstreamSocket,
+		Sweep:         SweepOptions{Every: time.Minute, Closed: time.Minute, Idle: time.Hour},
+		OnNoInterface: NoInterfaceWait, OnExit: ExitRemove,
 	}
 }
 

@@ -28,6 +28,9 @@ type Options struct {
 	Sweep SweepOptions `koanf:"sweep"`
 	// OnExit says what the agent leaves behind: ExitKeep or ExitRemove.
 	OnExit string `koanf:"on_exit"`
+	// OnNoInterface says what the agent does when no interface but the loopback has been left for 10 s: NoInterfaceWait or
+	// NoInterfaceExit.
+	OnNoInterface string `koanf:"on_no_interface"`
 }
 
 // PinOptions say where the pinned tables are.
@@ -88,6 +91,12 @@ const (
 	ExitRemove = "remove" // nothing stays
 )
 
+// The values of Options.OnNoInterface.
+const (
+	NoInterfaceWait = "wait" // for one
+	NoInterfaceExit = "exit" // so that a container manager starts the agent again, in the network namespace that is there now
+)
+
 // Bounds of the settings.
 const (
 	minEntries, maxEntries = 1024, 16 << 20
@@ -110,6 +119,7 @@ func (o Options) Validate() error {
 		duration("sweep.closed", o.Sweep.Closed, time.Second, time.Hour),
 		duration("sweep.idle", o.Sweep.Idle, time.Minute, 7*24*time.Hour),
 		oneOf("on_exit", o.OnExit, ExitKeep, ExitRemove),
+		oneOf("on_no_interface", o.OnNoInterface, NoInterfaceWait, NoInterfaceExit),
 	)
 }
 

@@ -212,6 +212,8 @@ struct meta {
 	__u64 evicted[TABLES];  /* until then */
 	__u32 entries[TABLES];  /* at that time */
 	__u32 capacity[TABLES]; /* entries */
+	__u32 interfaces;       /* that carry the program, as the agent last saw them, the loopback included */
+	__u32 loopback;         /* 1: the loopback is one of them */
 };
 
 /* How a packet left the program: each packet counts once, under its direction and one of these. */

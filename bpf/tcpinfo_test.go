@@ -141,7 +141,7 @@ func startAgentIn(t *testing.T, n *lab.Namespace, o Options) (a *Agent) {
 // wantMerged checks that the program was run once for many segments, or once for each.
 func wantMerged(t *testing.T, a *Agent, merged bool) {
 	t.Helper()
-	reasons, err := a.Reasons()
+	reasons, err := readReasons(a.tables.Reasons)
 	must(t, err)
 	runs := reasons[flow.TX][RecordedFlow] + reasons[flow.TX][RecordedHalfOpen]
 	var segments uint64

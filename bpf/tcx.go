@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -14,10 +15,32 @@ import (
 // tcxLink is a pinned TCX link: it goes on counting while no agent runs, and the next agent takes it over.
 type tcxLink struct {
 	link.Link
+	ifindex int
+	side    side
 }
 
 // Remove implements attachment.
 func (l tcxLink) Remove() error { return errors.Join(l.Unpin(), l.Close()) }
+
+// InForce implements attachment.
+func (l tcxLink) InForce() (bool, error) { return isOnTCX(l.Link, l.ifindex, l.side) }
+
+// isOnTCX reports whether a link is in the chain of this namespace's interface: a link knows an interface only by its
+// index, which another namespace has, too.
+func isOnTCX(l link.Link, ifindex int, s side) (bool, error) {
+	info, err := l.Info()
+	if err != nil {
+		return false, fmt.Errorf("ask for the link: %w", err)
+	}
+	chain, err := link.QueryPrograms(link.QueryOptions{Target: ifindex, Attach: attachType(s)})
+	if err != nil {
+		return false, fmt.Errorf("list the programs of interface %d, %s: %w", ifindex, s, err)
+	}
+	return slices.ContainsFunc(chain.Programs, func(p link.AttachedProgram) bool {
+		id, ok := p.LinkID()
+		return ok && id == info.ID
+	}), nil
+}
 
 // attachTCX updates the pinned link of an earlier agent in place, so that no packet is missed, or makes one at the head
 // of the chain, where nobody who ends the chain comes before it.
@@ -30,7 +53,7 @@ func attachTCX(l netlink.Link, s side, program *ebpf.Program, p *pins) (attachme
 		if err := own.Update(program); err != nil {
 			return nil, errors.Join(fmt.Errorf("update the link: %w", err), own.Close())
 		}
-		return tcxLink{own}, nil
+		return tcxLink{own, l.Attrs().Index, s}, nil
 	}
 	fresh, err := link.AttachTCX(link.TCXOptions{
 		Interface: l.Attrs().Index, Program: program, Attach: attachType(s), Anchor: link.Head(),
@@ -41,7 +64,7 @@ func attachTCX(l netlink.Link, s side, program *ebpf.Program, p *pins) (attachme
 	if err := errors.Join(p.mkdir(filepath.Dir(path)), fresh.Pin(path)); err != nil {
 		return nil, errors.Join(fmt.Errorf("pin the link: %w", err), fresh.Close())
 	}
-	return tcxLink{fresh}, nil
+	return tcxLink{fresh, l.Attrs().Index, s}, nil
 }
 
 func attachType(s side) ebpf.AttachType {
@@ -51,8 +74,9 @@ func attachType(s side) ebpf.AttachType {
 	return ebpf.AttachTCXEgress
 }
 
-// adoptTCX opens a pinned link if it is ours: a TCX link on this side of this interface. What is left of one whose
-// interface is gone, or is something else, is unpinned; the link of a stranger lives on by the stranger's own hold.
+// adoptTCX opens a pinned link if it is ours: a TCX link on this side of this interface. What is left of one that was
+// detached or whose interface is gone, or is something else, is unpinned; the link of a stranger lives on by the
+// stranger's own hold.
 func adoptTCX(path string, ifindex int, s side) (link.Link, error) {
 	l, err := link.LoadPinnedLink(path, nil)
 	if errors.Is(err, os.ErrNotExist) {
@@ -61,11 +85,11 @@ func adoptTCX(path string, ifindex int, s side) (link.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open pinned link: %w", err)
 	}
-	info, err := l.Info()
+	on, err := isOnTCX(l, ifindex, s)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("ask for the pinned link: %w", err), l.Close())
+		return nil, errors.Join(err, l.Close())
 	}
-	if tcx := info.TCX(); tcx != nil && int(tcx.Ifindex) == ifindex && ebpf.AttachType(tcx.AttachType) == attachType(s) {
+	if on {
 		return l, nil
 	}
 	return nil, errors.Join(l.Unpin(), l.Close())

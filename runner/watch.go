@@ -36,7 +36,7 @@ func startWatch(agent *bpf.Agent, o watch.Options, log zerolog.Logger) error {
 		Watcher: w, tables: agent.Scanner(), verdicts: agent.Verdicts(), now: clock.Now,
 		log: log.With().Str("part", "watch").Logger(),
 	}
-	agent.OnBeat(one.look)
+	agent.OnTick(one.look)
 	return nil
 }
 

@@ -17,13 +17,18 @@ func TableName(table int) string {
 
 // Meta is what a reader has to know before it uses the tables: struct meta in bpf/record.h.
 type Meta struct {
-	Layout    uint64
-	Heartbeat uint64
-	Swept     uint64
-	Evicted   [Tables]uint64
-	Entries   [Tables]uint32
-	Capacity  [Tables]uint32
+	Layout     uint64
+	Heartbeat  uint64
+	Swept      uint64
+	Evicted    [Tables]uint64
+	Entries    [Tables]uint32
+	Capacity   [Tables]uint32
+	Interfaces uint32 // that carry the program, as the agent last saw them, the loopback included
+	Loopback   uint32 // 1: the loopback is one of them
 }
+
+// Blind reports whether the agent sees no packet of another host: no interface but the loopback carries its program.
+func (m *Meta) Blind() bool { return m.Interfaces <= m.Loopback }
 
 // TableCounts is what happened to a table: struct table_counts in bpf/record.h.
 type TableCounts struct {

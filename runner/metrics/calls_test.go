@@ -150,7 +150,7 @@ func TestNoAddressIsALabel(t *testing.T) {
 	}
 	known := map[string]bool{
 		"route": true, "service": true, "consumer": true, "match": true, "part": true, "direction": true, "reason": true, "table": true,
-		"queue": true, "source": true, "result": true, "signal": true, "answer": true, "version": true, "layout": true,
+		"queue": true, "source": true, "result": true, "signal": true, "answer": true, "version": true, "layout": true, "kind": true,
 	}
 	families, err := w.Gather()
 	if err != nil {

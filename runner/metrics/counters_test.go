@@ -96,6 +96,7 @@ func TestLookups(t *testing.T) {
 func TestTables(t *testing.T) {
 	w := newWhole(t, 10)
 	w.tables.Meta = flow.Meta{
+		Interfaces: 3, Loopback: 1,
 		Heartbeat: 11_000_000_000, Evicted: [flow.Tables]uint64{flow.TableUDP: 3}, Entries: [flow.Tables]uint32{flow.TableFlows: 4},
 		Capacity: [flow.Tables]uint32{flow.TableFlows: 5},
 	}
@@ -105,6 +106,7 @@ func TestTables(t *testing.T) {
 	text := scrape(t, w.Registry)
 	for _, want := range []string{
 		"fivetuple_tables_readable 1", "fivetuple_agent_heartbeat_age_seconds 1.5",
+		`fivetuple_agent_interfaces{kind="loopback"} 1`, `fivetuple_agent_interfaces{kind="other"} 2`,
 		`fivetuple_table_evicted_total{table="udp"} 3`, `fivetuple_table_entries{table="flows"} 4`,
 		`fivetuple_table_capacity_entries{table="flows"} 5`, `fivetuple_table_inserted_total{table="holes"} 6`,
 		`fivetuple_table_refused_total{table="holes"} 7`, `fivetuple_table_removed_total{table="holes"} 8`,

@@ -12,7 +12,7 @@ type tables struct {
 	read func() (bpf.Counts, error)
 	now  func() uint64
 
-	readable, heartbeat, packets                           *prometheus.Desc
+	readable, heartbeat, interfaces, packets               *prometheus.Desc
 	entries, capacity, inserted, refused, removed, evicted *prometheus.Desc
 }
 
@@ -25,7 +25,9 @@ func RegisterTables(registry prometheus.Registerer, read func() (bpf.Counts, err
 	registry.MustRegister(&tables{
 		read: read, now: now,
 		readable:  desc("tables_readable", "Whether the kernel's tables can be read: 1 or 0."),
-		heartbeat: desc("agent_heartbeat_age_seconds", "Time since the agent's last sign of life."),
+		heartbeat: desc("agent_heartbeat_age_seconds", "Time since the agent's last heartbeat."),
+		interfaces: desc("agent_interfaces",
+			"Interfaces that carry the kernel program, by kind: loopback, or other. Without another one no call of another host is seen.", "kind"),
 		packets: desc("packets_total",
 			"Packets toward this host (rx) and from it (tx) by the reason by which they left the kernel program.", "direction", "reason"),
 		entries:  desc("table_entries", "Entries of a table, at the agent's last sweep.", "table"),
@@ -40,7 +42,7 @@ func RegisterTables(registry prometheus.Registerer, read func() (bpf.Counts, err
 // Describe implements prometheus.Collector.
 func (t *tables) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		t.readable, t.heartbeat, t.packets, t.entries, t.capacity, t.inserted, t.refused, t.removed, t.evicted,
+		t.readable, t.heartbeat, t.interfaces, t.packets, t.entries, t.capacity, t.inserted, t.refused, t.removed, t.evicted,
 	} {
 		to <- d
 	}
@@ -61,6 +63,8 @@ func (t *tables) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(t.readable, 1)
 	gauge(t.heartbeat, seconds(t.now()-min(c.Meta.Heartbeat, t.now())))
+	gauge(t.interfaces, float64(c.Meta.Loopback), "loopback")
+	gauge(t.interfaces, float64(c.Meta.Interfaces-c.Meta.Loopback), "other")
 	for dir, reasons := range c.Reasons {
 		for reason, n := range reasons {
 			counter(t.packets, n, directions()[dir], bpf.Reason(reason).String())
