@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/rlimit"
 	"github.com/rs/zerolog"
 
 	"fivetuple/correlator/flow"
@@ -46,9 +45,6 @@ type Agent struct {
 func Start(o Options, log zerolog.Logger) (*Agent, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
-	}
-	if err := rlimit.RemoveMemlock(); err != nil { // needed before Linux 5.11
-		return nil, explain(fmt.Errorf("lift the limit of locked memory: %w", err))
 	}
 	clock, err := NewClock()
 	if err != nil {

@@ -541,3 +541,32 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusalIsNamed: where a container's seccomp profile refuses bpf(2), or the capabilities are those of a user namespace,
+// the error says so and names nothing else.
+func TestRefusalIsNamed(t *testing.T) {
+	all := fmt.Sprintf("%s=%d", capsEnv, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN|1<<unix.CAP_PERFMON|1<<unix.CAP_SYS_ADMIN)
+	for name, c := range map[string]struct {
+		part string
+		env  []string
+		wrap []string
+		says string
+	}{
+		"agent, seccomp with EPERM":  {"agent", []string{all, refuseEnv + "=1"}, nil, "error: true missing: bpf(2): the seccomp profile of this process refuses it (operation not permitted)"},
+		"agent, seccomp with ENOSYS": {"agent", []string{all, refuseEnv + "=38"}, nil, "error: true missing: bpf(2): the seccomp profile of this process refuses it (function not implemented)"},
+		"agent in a user namespace":  {"agent", []string{all}, []string{"unshare", "--user", "--map-root-user", "--net"}, "error: true missing: capability CAP_BPF in the host's user namespace"},
+		"reader, seccomp with EPERM": {"read", []string{refuseEnv + "=1"}, nil, "bpf(2): the seccomp profile of this process refuses it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t)
+			pins := pinFolder(t, true)
+			if c.part == "read" {
+				must(t, startAgent(t, agentOptions(pins, onExitKeep, func(o *Options) { o.Pins.Mode = "0644" })).Close())
+			}
+			out := runChildIn(t, c.wrap, c.part, append(c.env, pinsEnv+"="+pins)...)
+			if !strings.Contains(out, c.says) || strings.Contains(out, "in Linux since") {
+				t.Errorf("got %q, want it to say %q", out, c.says)
+			}
+		})
+	}
+}

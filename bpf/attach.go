@@ -46,7 +46,7 @@ func attach(l netlink.Link, s side, t *tables, p *pins) (attachment, error) {
 		return nil, fmt.Errorf("attach to %s, %s: %w", l.Attrs().Name, s, err) // nothing is missing but the interface
 	}
 	if err != nil {
-		return nil, explain(fmt.Errorf("attach to %s, %s: %w", l.Attrs().Name, s, err))
+		return nil, explain(fmt.Sprintf("attach to %s, %s", l.Attrs().Name, s), err)
 	}
 	return a, nil
 }

@@ -7,9 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -26,6 +29,8 @@ const (
 	pinsEnv  = "FIVETUPLE_TEST_PINS"
 	groupEnv = "FIVETUPLE_TEST_GROUP"
 	capsEnv  = "FIVETUPLE_TEST_CAPS"
+	// refuseEnv is the number of the error with which a seccomp filter answers bpf(2).
+	refuseEnv = "FIVETUPLE_TEST_REFUSE"
 )
 
 func childParts() map[string]func() {
@@ -37,9 +42,16 @@ const nobody = 65534
 // runChild returns the output of a part.
 func runChild(t *testing.T, part string, env ...string) string {
 	t.Helper()
+	return runChildIn(t, nil, part, env...)
+}
+
+// runChildIn runs it by a command that starts another one.
+func runChildIn(t *testing.T, by []string, part string, env ...string) string {
+	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
-	c := exec.Command(self, "-test.run=^$") //nolint:gosec // this test itself
+	args := append(slices.Clone(by), self, "-test.run=^$")
+	c := exec.Command(args[0], args[1:]...) //nolint:gosec // this test itself
 	c.Env = append(append(os.Environ(), childEnv+"="+part), env...)
 	out, err := c.CombinedOutput()
 	if err != nil {
@@ -62,8 +74,33 @@ func becomeNobody() {
 	}
 }
 
+// refuseCalls has the kernel answer a system call of this thread with an error, as a container's seccomp profile does.
+func refuseCalls(call uint32, errno string) error {
+	n, err := strconv.ParseUint(errno, 10, 16)
+	if err != nil {
+		return err
+	}
+	const numberOffset = 0 // struct seccomp_data
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: numberOffset},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(n)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	// For all threads: package ebpf may call from any.
+	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+	if e != 0 {
+		return e
+	}
+	return nil
+}
+
 // childRead looks the key of all tests up as nobody.
 func childRead() {
+	if errno := os.Getenv(refuseEnv); errno != "" {
+		_ = refuseCalls(unix.SYS_BPF, errno) // while this process may; the output tells whether it is in force
+	}
 	becomeNobody()
 	clock, err := NewClock()
 	if err != nil {
@@ -171,6 +208,12 @@ func childAgent() {
 	if err := unix.Capset(&header, &data[0]); err != nil {
 		fmt.Println("cannot drop capabilities:", err)
 		os.Exit(1)
+	}
+	if errno := os.Getenv(refuseEnv); errno != "" {
+		if err := refuseCalls(unix.SYS_BPF, errno); err != nil {
+			fmt.Println("cannot install the seccomp filter:", err)
+			os.Exit(1)
+		}
 	}
 	o := testOptions()
 	o.Pins.Path = os.Getenv(pinsEnv)

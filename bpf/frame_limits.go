@@ -32,13 +32,13 @@ func probeFrameLimits() (frameLimits, error) {
 		Empty *ebpf.Program `ebpf:"ft_empty"`
 	}
 	if err := spec.LoadAndAssign(&loaded, nil); err != nil {
-		return frameLimits{}, explain(fmt.Errorf("load a program for trial runs: %w", err))
+		return frameLimits{}, explain("load a program for trial runs", err)
 	}
 	defer loaded.Empty.Close()
 	limits := frameLimits{shortest: make(map[uint16]int)}
 	for _, etherType := range []uint16{0, etherTypeIPv4, etherTypeIPv6} {
 		if err := tryFrame(loaded.Empty, etherType, surelyTaken); err != nil {
-			return frameLimits{}, explain(fmt.Errorf("try a frame of %d bytes: %w", surelyTaken, err))
+			return frameLimits{}, explain(fmt.Sprintf("try a frame of %d bytes", surelyTaken), err)
 		}
 		limits.shortest[etherType] = ethernetHeader + sort.Search(surelyTaken-ethernetHeader, func(more int) bool {
 			return tryFrame(loaded.Empty, etherType, ethernetHeader+more) == nil

@@ -185,6 +185,11 @@ func (r *Reader) explain(err error) error {
 			}
 		}
 	}
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) { // file permissions say EACCES
+		if why := refusedBPF(); why != "" {
+			return fmt.Errorf("%w: %s: %w", flow.ErrNoTable, why, err)
+		}
+	}
 	return fmt.Errorf("%w: %w", flow.ErrNoTable, err)
 }
 

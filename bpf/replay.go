@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/rlimit"
 
 	"fivetuple/bpf/capture"
 	"fivetuple/correlator/flow"
@@ -33,9 +32,6 @@ var ErrNotTaken = errors.New("not taken by the kernel's test run")
 
 // NewReplay loads the program with room for numbers of TCP and of UDP flows.
 func NewReplay(tcp, udp int) (*Replay, error) {
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return nil, explain(fmt.Errorf("lift the limit of locked memory: %w", err))
-	}
 	spec, err := configure(Options{Tables: replayTables(tcp, udp), Midstream: MidstreamAny})
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package bpf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -34,7 +36,7 @@ func requirements() []requirement {
 	}
 }
 
-// haveAtomics loads a program of one compare-and-exchange.
+// haveAtomics loads a program of one compare-and-exchange. A kernel that does not know it says EINVAL.
 func haveAtomics() error {
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.SocketFilter, License: "GPL",
@@ -47,21 +49,22 @@ func haveAtomics() error {
 			asm.Return(),
 		},
 	})
-	if err != nil {
+	if errors.Is(err, unix.EINVAL) {
 		return ebpf.ErrNotSupported
+	}
+	if err != nil {
+		return err
 	}
 	return p.Close()
 }
 
-// explain adds what is missing to an error of loading or attaching. It probes only now, on the way out.
-func explain(err error) error {
-	var missing []string
-	for _, c := range []struct {
-		bit  uint
-		name string
-	}{{unix.CAP_BPF, "CAP_BPF"}, {unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"}} {
-		if !hasCapability(c.bit) {
-			missing = append(missing, "capability "+c.name)
+// explain returns the error of a step, with what is missing for it. It probes only now, on the way out, and names only
+// what a probe has shown.
+func explain(step string, err error) error {
+	missing := missingCapabilities()
+	for _, why := range []string{refusedBPF(), foreignUserNamespace()} {
+		if len(missing) == 0 && why != "" {
+			missing = []string{why}
 		}
 	}
 	if len(missing) == 0 {
@@ -72,12 +75,63 @@ func explain(err error) error {
 		}
 	}
 	if len(missing) == 0 {
-		return err
+		return fmt.Errorf("%s: %w", step, err)
 	}
-	return fmt.Errorf("%w: %s: %w", ErrMissing, strings.Join(missing, "; "), err)
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		err = errno // without the guesses that package ebpf adds to it, like the limit of locked memory
+	}
+	return fmt.Errorf("%w: %s: %s: %w", ErrMissing, strings.Join(missing, "; "), step, err)
 }
 
-// hasCapability says whether this process has a capability in force. CAP_SYS_ADMIN stands for CAP_BPF, as it does in
+func missingCapabilities() (missing []string) {
+	for _, c := range []struct {
+		bit  uint
+		name string
+	}{{unix.CAP_BPF, "CAP_BPF"}, {unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"}} {
+		if !hasCapability(c.bit) {
+			missing = append(missing, "capability "+c.name)
+		}
+	}
+	return missing
+}
+
+const (
+	// initialUserNamespace is the inode of the host's own user namespace (include/linux/proc_ns.h, PROC_USER_INIT_INO).
+	initialUserNamespace = 0xEFFFFFFD
+	// noCommand is a command that bpf(2) does not have.
+	noCommand = 1 << 30
+)
+
+// refusedBPF returns why this process may not use bpf(2) at all; "" where it may, as far as a probe shows.
+func refusedBPF() string {
+	_, _, errno := unix.Syscall(unix.SYS_BPF, noCommand, 0, 0)
+	if errno == unix.EPERM || errno == unix.ENOSYS || errno == unix.EACCES {
+		if hasSeccompFilter() {
+			return fmt.Sprintf("bpf(2): the seccomp profile of this process refuses it (%v): run the container with a profile that allows bpf", errno)
+		}
+		return fmt.Sprintf("bpf(2): the kernel, or a security module, refuses it to this process (%v)", errno)
+	}
+	return ""
+}
+
+// foreignUserNamespace returns why this process' capabilities do not count for bpf(2); "" where they do.
+func foreignUserNamespace() string {
+	var ns unix.Stat_t
+	if unix.Stat("/proc/self/ns/user", &ns) == nil && ns.Ino != initialUserNamespace {
+		return "capability CAP_BPF in the host's user namespace: this process is in another one (userns-remap, rootless container), " +
+			"where the kernel does not accept it for bpf(2): run the agent with the host's user namespace"
+	}
+	return ""
+}
+
+// hasSeccompFilter reports whether a seccomp filter decides on this process' system calls (proc(5), Seccomp: 2).
+func hasSeccompFilter() bool {
+	status, err := os.ReadFile("/proc/self/status")
+	return err == nil && bytes.Contains(status, []byte("\nSeccomp:\t2\n"))
+}
+
+// hasCapability reports whether this process has a capability in force. CAP_SYS_ADMIN stands for CAP_BPF, as it does in
 // the kernel (include/linux/capability.h, bpf_capable).
 func hasCapability(bit uint) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

@@ -31,7 +31,7 @@ type tables struct {
 func load(spec *ebpf.CollectionSpec, existing map[string]*ebpf.Map) (*tables, error) {
 	var t tables
 	if err := spec.LoadAndAssign(&t, &ebpf.CollectionOptions{MapReplacements: existing}); err != nil {
-		return nil, explain(fmt.Errorf("load the kernel program: %w", err))
+		return nil, explain("load the kernel program", err)
 	}
 	return &t, nil
 }
