@@ -31,6 +31,7 @@ type Agent struct {
 	tables   *tables
 	took     bool // over what an earlier agent left
 	attacher *attacher
+	unpinned bool // pins were removed and could not be made again, and that was logged
 	onTick   func()
 
 	beats     sync.WaitGroup
@@ -143,6 +144,7 @@ func (a *Agent) keepAttached(ctx context.Context) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	every(ctx, tickEvery, func() {
+		a.keepPinned()
 		a.attacher.refresh(a.clock.Now())
 		a.noteInterfaces()
 		if a.attacher.aloneTooLong(a.clock.Now()) && a.options.OnNoInterface == NoInterfaceExit {
@@ -153,6 +155,29 @@ func (a *Agent) keepAttached(ctx context.Context) error {
 		return fmt.Errorf("%w: %v have passed since the last one left", ErrNoInterface, aloneLimit)
 	}
 	return nil
+}
+
+// keepPinned makes the pins again that somebody has removed: without them no reader finds the tables, and no later agent
+// the attachments.
+func (a *Agent) keepPinned() {
+	if a.pins.hasTables(a.meta.Layout) {
+		return
+	}
+	dir := a.pins.dir(a.meta.Layout)
+	err := a.pins.renew()
+	if err == nil {
+		err = a.tables.republish(a.pins, dir)
+	}
+	if err == nil {
+		err = errors.Join(a.tables.publishRead(a.pins, dir), a.attacher.pinAgain())
+	}
+	switch {
+	case err == nil:
+		a.log.Warn().Str("dir", dir).Msg("pins were removed by another process; made again")
+	case !a.unpinned:
+		a.log.Error().Err(err).Str("dir", dir).Msg("pins were removed by another process; failed to make them again, retrying")
+	}
+	a.unpinned = err != nil
 }
 
 // Close ends the agent: with ExitKeep the program goes on counting for the next one, with ExitRemove nothing stays.

@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -439,6 +440,53 @@ func TestHeartbeat(t *testing.T) {
 	eventually(t, 3*time.Second, "another heartbeat", func() bool {
 		return reader.Refresh() == nil && reader.view.Load().heartbeat > first
 	})
+}
+
+// TestRemovedPinsAreMadeAgain: an operator who removes the pins, or the whole BPF file system, under a running agent.
+func TestRemovedPinsAreMadeAgain(t *testing.T) {
+	for name, remove := range map[string]func(pins string) error{
+		"tables": func(pins string) error { return os.RemoveAll(filepath.Join(pins, entriesOf(t, pins)[1])) },
+		"all": func(pins string) error {
+			return errors.Join(os.RemoveAll(filepath.Join(pins, "links")), os.RemoveAll(filepath.Join(pins, entriesOf(t, pins)[0])))
+		},
+		"file system": func(pins string) error { return unix.Unmount(pins, unix.MNT_DETACH) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t)
+			pins := pinFolder(t, true)
+			var log bytes.Buffer
+			a, err := Start(agentOptions(pins, onExitKeep), zerolog.New(&log))
+			must(t, err)
+			t.Cleanup(func() { _ = a.remove() })
+			c, key := dial(t, echo(t, "127.0.0.1:0"))
+			call(t, c, "first")
+			before := pinNames(t, pins)
+			log.Reset()
+			a.keepPinned()
+			wantLog(t, &log)
+			must(t, remove(pins))
+			a.keepPinned()
+			wantLog(t, &log, "pins were removed by another process; made again")
+			same(t, pinNames(t, pins), before)
+			call(t, c, "again")
+			reader := newTestReader(t, pins)
+			same(t, lookUp(t, reader, key).Conn.Dir[flow.RX].Payload, uint64(10))
+			wantProgram(t, reader, true)
+			_, err = Start(agentOptions(pins), zerolog.Nop())
+			if err == nil || !strings.Contains(err.Error(), "another agent") {
+				t.Errorf("a second agent: %v", err)
+			}
+			must(t, a.Close())
+			startAgent(t, agentOptions(pins)) // adopts all of it
+			same(t, lookUp(t, reader, key).Conn.Dir[flow.RX].Payload, uint64(10))
+			same(t, attachedPrograms(t, "lo"), 2)
+		})
+	}
+}
+
+func pinNames(t *testing.T, pins string) string {
+	t.Helper()
+	return fmt.Sprint(entriesOf(t, pins), entriesOf(t, tablesDir(t, pins)), entriesOf(t, filepath.Join(pins, "links")))
 }
 
 func TestCapacitiesChangedMakeNewTables(t *testing.T) {

@@ -266,6 +266,16 @@ func (a *attacher) replace(w *watched, s side) error {
 	return err
 }
 
+// pinAgain pins the attachments whose pins somebody has removed.
+func (a *attacher) pinAgain() error {
+	return a.each(func(at attachment) error {
+		if l, ok := at.(tcxLink); ok {
+			return errors.Join(l.Unpin(), l.pin(a.pins))
+		}
+		return nil
+	})
+}
+
 // noteAlone follows how long no interface but the loopback is left.
 func (a *attacher) noteAlone(now uint64) {
 	all, loopback := a.count()

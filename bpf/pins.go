@@ -59,6 +59,21 @@ func (p *pins) open() (err error) {
 	return err
 }
 
+// renew makes the folder again, with its lock, if it is no longer there.
+func (p *pins) renew() error {
+	there, err := os.Stat(p.root)
+	locked, lockErr := p.lock.Stat()
+	if err == nil && lockErr == nil && os.SameFile(there, locked) {
+		return nil
+	}
+	old := p.lock
+	if err := p.open(); err != nil {
+		p.lock = old
+		return err
+	}
+	return old.Close()
+}
+
 // dir is the folder of a layout's tables.
 func (p *pins) dir(layout uint64) string { return filepath.Join(p.root, layoutDir(layout)) }
 
@@ -179,7 +194,7 @@ func (p *pins) pin(dir, name string, m *ebpf.Map) error {
 	return p.own(path, p.mode)
 }
 
-// hasTables says whether an earlier agent's tables of a layout are there.
+// hasTables reports whether the tables of a layout are pinned.
 func (p *pins) hasTables(layout uint64) bool {
 	_, err := os.Stat(filepath.Join(p.dir(layout), fivetupleMapFlows))
 	return err == nil

@@ -111,6 +111,22 @@ func (t *tables) publish(p *pins, dir string, meta *flow.Meta) error {
 	return nil
 }
 
+// republish pins the tables again, some or all of whose pins are gone.
+func (t *tables) republish(p *pins, dir string) error {
+	if err := p.mkdir(dir); err != nil {
+		return err
+	}
+	for _, m := range t.shared() {
+		if err := m.Unpin(); err != nil { // package ebpf would take it for pinned
+			return fmt.Errorf("unpin table: %w", err)
+		}
+		if err := p.pin(dir, m.name, m.Map); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // named is a table by its name, which is that of its pin.
 type named struct {
 	name string

@@ -45,26 +45,40 @@ func isOnTCX(l link.Link, ifindex int, s side) (bool, error) {
 // attachTCX updates the pinned link of an earlier agent in place, so that no packet is missed, or makes one at the head
 // of the chain, where nobody who ends the chain comes before it.
 func attachTCX(l netlink.Link, s side, program *ebpf.Program, p *pins) (attachment, error) {
-	path := filepath.Join(p.root, "links", fmt.Sprintf("%d_%s", l.Attrs().Index, s))
-	if own, err := adoptTCX(path, l.Attrs().Index, s); own != nil || err != nil {
+	index := l.Attrs().Index
+	if own, err := adoptTCX(linkPin(p, index, s), index, s); own != nil || err != nil {
 		if err != nil {
 			return nil, err
 		}
 		if err := own.Update(program); err != nil {
 			return nil, errors.Join(fmt.Errorf("update the link: %w", err), own.Close())
 		}
-		return tcxLink{own, l.Attrs().Index, s}, nil
+		return tcxLink{own, index, s}, nil
 	}
 	fresh, err := link.AttachTCX(link.TCXOptions{
-		Interface: l.Attrs().Index, Program: program, Attach: attachType(s), Anchor: link.Head(),
+		Interface: index, Program: program, Attach: attachType(s), Anchor: link.Head(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.mkdir(filepath.Dir(path)), fresh.Pin(path)); err != nil {
-		return nil, errors.Join(fmt.Errorf("pin the link: %w", err), fresh.Close())
+	t := tcxLink{fresh, index, s}
+	if err := t.pin(p); err != nil {
+		return nil, errors.Join(err, fresh.Close())
 	}
-	return tcxLink{fresh, l.Attrs().Index, s}, nil
+	return t, nil
+}
+
+func (l tcxLink) pin(p *pins) error {
+	path := linkPin(p, l.ifindex, l.side)
+	if err := errors.Join(p.mkdir(filepath.Dir(path)), l.Pin(path)); err != nil {
+		return fmt.Errorf("pin the link: %w", err)
+	}
+	return nil
+}
+
+// linkPin returns the path of the pin of a link.
+func linkPin(p *pins, ifindex int, s side) string {
+	return filepath.Join(p.root, "links", fmt.Sprintf("%d_%s", ifindex, s))
 }
 
 func attachType(s side) ebpf.AttachType {
