@@ -8,6 +8,7 @@ import (
 	"github.com/api7/ext-plugin-proto/go/A6/Err"
 	"github.com/api7/ext-plugin-proto/go/A6/ExtraInfo"
 	"github.com/api7/ext-plugin-proto/go/A6/HTTPReqCall"
+	"github.com/api7/ext-plugin-proto/go/A6/HTTPRespCall"
 	"github.com/api7/ext-plugin-proto/go/A6/PrepareConf"
 	flatbuffers "github.com/google/flatbuffers/go"
 )
@@ -42,10 +43,10 @@ type rewriteAction struct {
 	body        []byte
 }
 
-// question is an ExtraInfo of the runner: a variable's name, or the request's body.
+// question is an ExtraInfo of the runner: for a variable, or for a body.
 type question struct {
-	variable string
-	body     bool
+	kind     ExtraInfo.Info
+	variable string // its name
 }
 
 // decode runs a flatbuffers reader over what the runner sent. The readers do not check bounds and panic
@@ -92,10 +93,10 @@ func decodeQuestion(payload []byte) (question, error) {
 		case ExtraInfo.InfoVar:
 			var v ExtraInfo.Var
 			v.Init(info.Bytes, info.Pos)
-			return question{variable: string(v.Name())}, nil
-		case ExtraInfo.InfoReqBody:
-			return question{body: true}, nil
-		default: // RespBody has no sense in a request phase
+			return question{kind: kind, variable: string(v.Name())}, nil
+		case ExtraInfo.InfoReqBody, ExtraInfo.InfoRespBody:
+			return question{kind: kind}, nil
+		default:
 			return question{}, fmt.Errorf("%w: unsupported info type %v", errMalformed, kind)
 		}
 	})
@@ -118,6 +119,22 @@ func decodeAction(payload []byte) (action, error) {
 		default:
 			return action{}, fmt.Errorf("%w: unknown action %v", errMalformed, kind)
 		}
+	})
+}
+
+// respAction is what the runner wants done with a response.
+type respAction struct {
+	status  int // 0: as it is
+	headers []entry
+	body    []byte // empty: as it is
+}
+
+func decodeRespAction(payload []byte) (respAction, error) {
+	return decode(payload, func(p []byte) (respAction, error) {
+		resp := HTTPRespCall.GetRootAsResp(p, 0)
+		return respAction{
+			status: int(resp.Status()), headers: readEntries(resp.HeadersLength(), resp.Headers), body: resp.BodyBytes(),
+		}, nil
 	})
 }
 

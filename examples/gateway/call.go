@@ -30,7 +30,11 @@ type call struct {
 
 	headers  headerList // the request's, as snippets and plugins left them
 	response headerList // what plugins add to the answer
-	stopBody []byte     // the runner's own answer
+	stopBody []byte     // an answer that the runner or a plugin gave
+	origin   *fetched   // the upstream's answer, which ext-plugin-post-resp shows the runner
+
+	// mapped are the map variables that were asked for: nginx works each out once a request.
+	mapped map[string]string
 
 	body          io.Reader // toward the upstream; nil: none
 	contentLength int64
@@ -48,12 +52,17 @@ func (g *Gateway) handle(ctx context.Context, r *request, w answerer) error {
 	if status == 0 {
 		status = c.runPhases()
 	}
+	if status == 0 {
+		status = c.runBeforeProxy()
+	}
 	var err error
 	if status == 0 {
 		status, err = c.proxy(ctx, w)
 	} else {
 		err = w.answer(c.localAnswer(status))
 	}
+	c.runGlobal(phaseHeaderFilter) // what a function can change here is what the log phase sees
+	c.logHTTP(g.calls, status)
 	c.logAccess(status)
 	return err
 }
@@ -95,10 +104,13 @@ func (c *call) prepareRequest() int {
 	return 0
 }
 
-// runPhases finds the route and asks the runner. It returns the status to answer with, 0 to go on.
+// runPhases finds the route and runs the plugins of APISIX's rewrite and access phases: in each, those of the global rules
+// before those of the route, these by priority. It returns the status to answer with, 0 to go on.
 func (c *call) runPhases() int {
 	c.route = match(c.gateway.routes, c.uri, c.request.method)
+	c.runGlobal(phaseRewrite)
 	if c.route == nil {
+		c.runGlobal(phaseAccess)
 		return http.StatusNotFound
 	}
 	c.delay(true)
@@ -106,7 +118,28 @@ func (c *call) runPhases() int {
 		return status
 	}
 	c.delay(false)
+	c.runGlobal(phaseAccess)
+	ctx := c.gateway.calls // not the request's: APISIX goes on when the client has gone
+	if status := c.forwardAuth(ctx); status != 0 {
+		return status
+	}
+	if status := c.azureFunctions(ctx); status != 0 {
+		return status
+	}
 	return c.runPlugin(phasePostReq, c.route.post)
+}
+
+// runBeforeProxy runs the plugins that send the call on themselves, in nginx's place. It returns the status to answer with,
+// 0 to go on.
+func (c *call) runBeforeProxy() int {
+	switch ctx := c.gateway.calls; {
+	case c.route.ai != nil:
+		return c.aiProxy(ctx)
+	case c.route.postResp != nil:
+		return c.postResp(ctx)
+	default:
+		return 0
+	}
 }
 
 func (c *call) worker() *worker { return c.request.conn.worker }
@@ -131,10 +164,10 @@ func (c *call) pluginPath() string {
 // pluginHeaders is the headers in HTTPReqCall: the first hundred lines, lower case. Host is what the
 // upstream will get.
 func (c *call) pluginHeaders() []entry {
-	lines := c.headers[:min(len(c.headers), maxHeadersToRunner)]
+	lines := c.luaHeaders()
 	entries := make([]entry, len(lines))
 	for i, h := range lines {
-		entries[i] = entry{name: strings.ToLower(h.name), value: h.value, hasValue: true}
+		entries[i] = entry{name: h.name, value: h.value, hasValue: true}
 		if entries[i].name == "host" {
 			entries[i].value = c.upstreamHost
 		}

@@ -14,7 +14,7 @@ func TestWrongRoutesAreRefusedWithPlaceKeyAndValue(t *testing.T) {
 		"no end marker":      {"routes: []\n", "does not end with #END"},
 		"end marker in text": {"routes: [] # not the #END of it\n", "does not end with #END"},
 		"unknown key":        {goodRoute + "    hosts: [a]\n#END", `my.yaml:5:5: routes[0].hosts: unknown field "hosts" (value "hosts")`},
-		"unknown top key":    {"global_rules: []\n#END", `my.yaml:1:1: global_rules: unknown field "global_rules"`},
+		"unknown top key":    {"services: []\n#END", `my.yaml:1:1: services: unknown field "services"`},
 		"unknown plugin":     {goodRoute + "    plugins: {limit-req: {}}\n#END", `my.yaml:5:15: routes[0].plugins.limit-req: unknown field`},
 		"number for text":    {strings.Replace(goodRoute, "/a", "5", 1) + "#END", `my.yaml:3:10: routes[0].uri: want a string, got integer (value "5")`},
 		"text for boolean":   {goodRoute + "    plugins: {ext-plugin-pre-req: {conf: [{name: a, value: b}], allow_degradation: maybe}}\n#END", `my.yaml:5:84: routes[0].plugins.ext-plugin-pre-req.allow_degradation`},
@@ -59,7 +59,7 @@ func wantConfigError(t *testing.T, err error, wants ...string) {
 
 func TestBothFormsOfNodes(t *testing.T) {
 	for _, nodes := range []string{`{"a.example:8080": 2, "b.example": 1}`, `[{host: a.example, port: 8080, weight: 2}, {host: b.example, weight: 1}]`} {
-		routes, err := loadRoutes("f", []byte(strings.Replace(goodRoute, `{"127.0.0.1:80": 1}`, nodes, 1)+"#END\n"))
+		routes, _, err := loadRoutes("f", []byte(strings.Replace(goodRoute, `{"127.0.0.1:80": 1}`, nodes, 1)+"#END\n"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/api7/ext-plugin-proto/go/A6"
 	"github.com/api7/ext-plugin-proto/go/A6/ExtraInfo"
 	"github.com/api7/ext-plugin-proto/go/A6/HTTPReqCall"
+	"github.com/api7/ext-plugin-proto/go/A6/HTTPRespCall"
 	"github.com/api7/ext-plugin-proto/go/A6/PrepareConf"
 	flatbuffers "github.com/google/flatbuffers/go"
 )
@@ -58,6 +59,25 @@ func encodeReqCall(call reqCall) []byte {
 	HTTPReqCall.ReqAddHeaders(b, headers)
 	HTTPReqCall.ReqAddMethod(b, call.method)
 	b.Finish(HTTPReqCall.ReqEnd(b))
+	return b.FinishedBytes()
+}
+
+// respCall is the content of one HTTPRespCall.
+type respCall struct {
+	id, token uint32
+	status    int
+	headers   []entry
+}
+
+func encodeRespCall(call respCall) []byte {
+	b := flatbuffers.NewBuilder(1024)
+	headers := encodeEntries(b, call.headers, HTTPRespCall.ReqStartHeadersVector)
+	HTTPRespCall.ReqStart(b)
+	HTTPRespCall.ReqAddId(b, call.id)
+	HTTPRespCall.ReqAddStatus(b, uint16(call.status)) //nolint:gosec // a status has three digits
+	HTTPRespCall.ReqAddConfToken(b, call.token)
+	HTTPRespCall.ReqAddHeaders(b, headers)
+	b.Finish(HTTPRespCall.ReqEnd(b))
 	return b.FinishedBytes()
 }
 

@@ -48,7 +48,7 @@ func TestFaultInjectionIsRefusedWhereItCannotBePlayed(t *testing.T) {
 		"{delay: {duration: -1}}":     "want seconds, 0 to 60",
 		"{delay: {duration: 61}}":     "want seconds, 0 to 60",
 	} {
-		_, err := loadRoutes("f", []byte(goodRoute+"    plugins: {fault-injection: "+value+"}\n#END\n"))
+		_, _, err := loadRoutes("f", []byte(goodRoute+"    plugins: {fault-injection: "+value+"}\n#END\n"))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", value, err, want)
 		}

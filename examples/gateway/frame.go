@@ -15,6 +15,7 @@ const (
 	framePrepareConf frameType = 1
 	frameHTTPReqCall frameType = 2
 	frameExtraInfo   frameType = 3
+	frameRespCall    frameType = 4 // HTTPRespCall
 )
 
 // writeFrame sends one frame: type, payload length in 3 bytes big-endian, payload. A payload above

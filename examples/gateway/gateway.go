@@ -45,6 +45,7 @@ var (
 // Gateway plays APISIX; see the package comment for what it plays.
 type Gateway struct {
 	routes    []*route
+	global    globalRules
 	snippets  *snippets
 	version   string // of the configuration: one for all routes, as in APISIX's standalone mode
 	workers   []*worker
@@ -77,7 +78,7 @@ func New(o Options) (*Gateway, error) {
 	if o.Workers < 0 || o.Workers > maxWorkers {
 		return nil, fmt.Errorf("%w: %d, want 1 to %d", errWorkers, o.Workers, maxWorkers)
 	}
-	routes, err := loadRoutes(fileName(o.Names[0], "apisix.yaml"), o.APISIX)
+	routes, global, err := loadRoutes(fileName(o.Names[0], "apisix.yaml"), o.APISIX)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	for _, r := range routes {
-		if config.socket == "" && (r.pre != nil || r.post != nil) {
+		if config.socket == "" && (r.pre != nil || r.post != nil || r.postResp != nil) {
 			return nil, fmt.Errorf("%w: %s: %w: %s", ErrConfig, name, errNoSocket, r.id)
 		}
 	}
@@ -100,12 +101,14 @@ func New(o Options) (*Gateway, error) {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
-	return newGateway(o, routes, config), nil
+	g := newGateway(o, config)
+	g.routes, g.global = routes, global
+	return g, nil
 }
 
-func newGateway(o Options, routes []*route, config *settings) *Gateway {
+func newGateway(o Options, config *settings) *Gateway {
 	g := &Gateway{
-		routes: routes, snippets: config.snippets, version: strconv.FormatInt(o.Now().Unix(), 10),
+		snippets: config.snippets, version: strconv.FormatInt(o.Now().Unix(), 10),
 		dict: newTokenDict(), transport: newTransport(o.Dial),
 		now: o.Now, log: o.Log, accessLog: o.AccessLog,
 		listeners: make(map[net.Listener]struct{}), open: make(map[*connection]struct{}),

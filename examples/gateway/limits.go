@@ -7,7 +7,7 @@ const (
 	maxHeadBytes       = 4 * 8 << 10 // of one request's head: nginx large_client_header_buffers 4 8k
 	maxHeadLine        = 8 << 10     // of one line in it; a longer request line answers 414, the rest 400
 	maxRequestsPerConn = 1000        // nginx keepalive_requests: the next answer closes the connection
-	maxHeadersToRunner = 100         // ngx.req.get_headers(): later ones are not shown to the runner
+	maxLuaHeaders      = 100         // ngx.req.get_headers(): APISIX's plugins, and so the runner, see no later ones
 	maxFramePayload    = 1<<24 - 1   // bytes: the length field has 24 bits
 	maxCallTries       = 3           // per call, while the runner answers "conf token not found"
 	idCounterSize      = 1 << 22     // HTTPReqCall ids of one worker before they repeat

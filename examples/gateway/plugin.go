@@ -8,28 +8,45 @@ import (
 	"net/http"
 
 	"github.com/api7/ext-plugin-proto/go/A6"
+	"github.com/api7/ext-plugin-proto/go/A6/ExtraInfo"
 )
 
 // phase is the name of an ext-plugin, as it stands in a configuration key.
 type phase string
 
 const (
-	phasePreReq  phase = "ext-plugin-pre-req"
-	phasePostReq phase = "ext-plugin-post-req"
+	phasePreReq   phase = "ext-plugin-pre-req"
+	phasePostReq  phase = "ext-plugin-post-req"
+	phasePostResp phase = "ext-plugin-post-resp"
 )
 
 // errMethod is a method that the protocol has no number for. APISIX itself fails on it, whatever the
 // route's degradation says.
 var errMethod = errors.New("method is not in the plugin protocol")
 
-// runPlugin asks the runner about the call in one phase and applies what it says. It returns the status to
+// runnerCall is a call of the runner in one phase: a HTTPReqCall or a HTTPRespCall.
+type runnerCall struct {
+	phase   phase
+	options *pluginOptions
+	kind    frameType // of the call and of its answer
+	encode  func(token uint32) ([]byte, error)
+	decode  func(payload []byte) error // takes the answer
+}
+
+// runPlugin asks the runner about the call in one of the request phases and applies what it says. It returns the status to
 // answer with, 0 to go on.
 func (c *call) runPlugin(ph phase, options *pluginOptions) int {
 	if options == nil {
 		return 0
 	}
-	// Not the request's context: APISIX goes on asking when the client has gone.
-	verdict, err := c.askRunner(c.gateway.calls, ph, options)
+	var verdict action
+	err := c.askRunner(runnerCall{
+		phase: ph, options: options, kind: frameHTTPReqCall, encode: c.encodeReqCall,
+		decode: func(payload []byte) (err error) {
+			verdict, err = decodeAction(payload)
+			return err
+		},
+	})
 	log := c.gateway.log
 	switch {
 	case err == nil:
@@ -48,74 +65,81 @@ func (c *call) runPlugin(ph phase, options *pluginOptions) int {
 	}
 }
 
+func (c *call) encodeReqCall(token uint32) ([]byte, error) {
+	method, ok := A6.EnumValuesMethod[c.request.method]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", errMethod, c.request.method)
+	}
+	return encodeReqCall(reqCall{
+		id: c.worker().nextID(), token: token, source: c.client.Addr().Unmap(), method: method,
+		path: c.pluginPath(), args: c.args().entries(), headers: c.pluginHeaders(),
+	}), nil
+}
+
 // askRunner tries anew, at most maxCallTries in all, while the runner does not know the token: it has been
 // restarted, so every token of this worker and of the dict is forgotten. No other failure is tried again.
-func (c *call) askRunner(ctx context.Context, ph phase, options *pluginOptions) (action, error) {
+func (c *call) askRunner(ask runnerCall) error {
+	ctx := c.gateway.calls // not the request's: APISIX goes on asking when the client has gone
 	var err error
 	for range maxCallTries {
-		var verdict action
-		verdict, err = c.tryRunner(ctx, ph, options)
+		err = c.tryRunner(ctx, ask)
 		if err == nil || !errors.Is(err, errTokenNotFound) {
-			return verdict, err
+			return err
 		}
 		c.gateway.log.Warn().Str("route", c.route.id).Msg("ext-plugin: conf token not found, all tokens flushed")
 		c.gateway.dict.flush()
 		c.worker().tokens.flush()
 	}
-	return action{}, fmt.Errorf("after %d tries: %w", maxCallTries, err)
+	return fmt.Errorf("after %d tries: %w", maxCallTries, err)
 }
 
 // tryRunner makes the call on a connection of its own. APISIX takes that connection before it looks for the
 // token, so a PrepareConf, if there has to be one, is on another.
-func (c *call) tryRunner(ctx context.Context, ph phase, options *pluginOptions) (action, error) {
+func (c *call) tryRunner(ctx context.Context, ask runnerCall) error {
 	w := c.worker()
 	conn, err := w.runners.take(ctx)
 	if err != nil {
-		return action{}, err
+		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	verdict, err := c.callOn(ctx, conn, ph, options)
+	err = c.callOn(ctx, conn, ask)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		_ = conn.Close()
-		return action{}, err
+		return err
 	}
 	w.runners.put(conn)
-	return verdict, nil
+	return nil
 }
 
-func (c *call) callOn(ctx context.Context, conn net.Conn, ph phase, options *pluginOptions) (action, error) {
-	token, err := c.token(ctx, ph, options)
+func (c *call) callOn(ctx context.Context, conn net.Conn, ask runnerCall) error {
+	token, err := c.token(ctx, ask.phase, ask.options)
 	if err != nil {
-		return action{}, err
+		return err
 	}
-	method, ok := A6.EnumValuesMethod[c.request.method]
-	if !ok {
-		return action{}, fmt.Errorf("%w: %s", errMethod, c.request.method)
+	payload, err := ask.encode(token)
+	if err != nil {
+		return err
 	}
-	payload := encodeReqCall(reqCall{
-		id: c.worker().nextID(), token: token, source: c.client.Addr().Unmap(), method: method,
-		path: c.pluginPath(), args: c.args().entries(), headers: c.pluginHeaders(),
-	})
-	if err := writeFrame(conn, frameHTTPReqCall, payload); err != nil {
-		return action{}, err
+	if err := writeFrame(conn, ask.kind, payload); err != nil {
+		return err
 	}
 	for {
 		kind, payload, err := readFrame(conn)
 		switch {
 		case err != nil:
-			return action{}, err
-		case kind == frameHTTPReqCall:
-			return decodeAction(payload)
+			return err
+		case kind == ask.kind:
+			return ask.decode(payload)
 		case kind == frameError:
-			return action{}, decodeError(payload)
+			return decodeError(payload)
 		case kind != frameExtraInfo:
-			return action{}, fmt.Errorf("%w: frame of type %d in answer to HTTPReqCall", errMalformed, kind)
+			return fmt.Errorf("%w: frame of type %d in answer to one of type %d", errMalformed, kind, ask.kind)
 		}
 		if err := c.answerQuestion(conn, payload); err != nil {
-			return action{}, err
+			return err
 		}
 	}
 }
@@ -128,12 +152,20 @@ func (c *call) answerQuestion(conn net.Conn, payload []byte) error {
 		return err
 	}
 	var result []byte
-	if asked.body {
+	switch asked.kind {
+	case ExtraInfo.InfoReqBody:
 		if result, err = c.readBody(); err != nil {
 			return err
 		}
-	} else if value, ok := c.variable(asked.variable); ok {
-		result = []byte(value)
+	case ExtraInfo.InfoRespBody:
+		if c.origin == nil {
+			return fmt.Errorf("%w: a question for the response's body in a request phase", errMalformed)
+		}
+		result = c.origin.body
+	default:
+		if value, ok := c.variable(asked.variable); ok {
+			result = []byte(value)
+		}
 	}
 	return writeFrame(conn, frameExtraInfo, encodeExtraInfo(result))
 }

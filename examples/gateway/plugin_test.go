@@ -445,7 +445,7 @@ func askThen(asked, then frame) replyFunc {
 	pass := passOn()
 	return func(f frame) ([]frame, bool) {
 		switch f.kind {
-		case frameHTTPReqCall:
+		case frameHTTPReqCall, frameRespCall:
 			return []frame{asked}, false
 		case frameExtraInfo:
 			return []frame{then}, false

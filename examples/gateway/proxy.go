@@ -38,6 +38,11 @@ func (c *call) proxy(ctx context.Context, w answerer) (int, error) {
 	c.upstream = address
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	wait, err := c.mirror(ctx)
+	if err != nil {
+		return http.StatusBadRequest, w.answer(c.localAnswer(http.StatusBadRequest))
+	}
+	defer wait()
 	resp, err := c.gateway.transport.RoundTrip(c.outgoing(ctx, address))
 	if err != nil {
 		status := upstreamStatus(err)
@@ -72,35 +77,44 @@ func upstreamStatus(err error) int {
 // outgoing builds the request to the upstream. The target goes out as the client wrote it unless a plugin
 // changed path or arguments.
 func (c *call) outgoing(ctx context.Context, address string) *http.Request {
-	req := &http.Request{
-		Method: c.request.method, URL: &url.URL{Scheme: "http", Host: address},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: make(http.Header), Host: c.upstreamHost, ContentLength: c.contentLength,
-	}
+	to := &url.URL{Scheme: "http", Host: address}
 	target := c.upstreamTarget()
 	if strings.HasPrefix(target, "//") { // Opaque would read this as a host
 		path, query, _ := strings.Cut(target, "?")
 		decoded, _ := percentDecode(path, false)
-		req.URL.Path, req.URL.RawPath, req.URL.RawQuery = decoded, path, query
+		to.Path, to.RawPath, to.RawQuery = decoded, path, query
 	} else {
-		req.URL.Opaque = target
+		to.Opaque = target
 	}
+	req := newOutgoing(c.request.method, to, c.forwarded())
+	req.Host, req.ContentLength = c.upstreamHost, c.contentLength
 	if c.body != nil && c.contentLength != 0 {
 		req.Body = io.NopCloser(c.body)
-	}
-	for _, h := range c.forwarded() {
-		key := transportKey(h.name)
-		if key != "Host" && key != "Content-Length" { // both are written from their fields
-			req.Header[key] = append(req.Header[key], h.value)
-		}
 	}
 	if protocol := c.upgradeTo(); protocol != "" {
 		req.Header["Upgrade"], req.Header["Connection"] = []string{protocol}, []string{"upgrade"}
 	}
+	return req.WithContext(ctx)
+}
+
+// newOutgoing returns a request with these header lines, as they are written, and no others.
+func newOutgoing(method string, to *url.URL, lines headerList) *http.Request {
+	req := &http.Request{
+		Method: method, URL: to, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header),
+	}
+	for _, h := range lines {
+		switch key := transportKey(h.name); key {
+		case "Host":
+			req.Host = h.value
+		case "Content-Length": // is written from its field
+		default:
+			req.Header[key] = append(req.Header[key], h.value)
+		}
+	}
 	if _, ok := req.Header["User-Agent"]; !ok {
 		req.Header["User-Agent"] = []string{""} // none, instead of Go's own
 	}
-	return req.WithContext(ctx)
+	return req
 }
 
 func (c *call) upstreamTarget() string {
@@ -129,9 +143,13 @@ func transportKey(name string) string {
 	}
 }
 
-// forwarded is the header lines that the upstream gets, with what APISIX's proxy_set_header adds.
+// forwarded is the header lines that the upstream gets, with what APISIX's proxy_set_header adds. The snippet's
+// proxy_set_header is in the location / only: a call that goes on to the named location of proxy-buffering has left it.
 func (c *call) forwarded() headerList {
-	lines := c.gateway.snippets.applyOutput(c.headers).remove(notForwarded)
+	lines := c.headers.remove(notForwarded)
+	if c.route == nil || !c.route.unbuffered {
+		lines = c.gateway.snippets.applyOutput(lines)
+	}
 	lines = lines.set("X-Real-IP", addrText(c.client.Addr()))
 	var chain []string
 	for _, h := range c.headers {

@@ -33,7 +33,7 @@ import (
 //     one name are compared in order.
 //
 // What is left out, and why:
-//   - post-resp*, both-req-and-resp: the stand-in does not play ext-plugin-post-resp.
+//   - post-resp*, both-req-and-resp: see TestRespCallsAreTheRecordedOnes.
 //   - odd-header: a control character in a value; net/http refuses it with 400, nginx passes it on.
 //   - big-*: heads above nginx's default limits, which the recorded gateway had raised by a directive that
 //     the stand-in does not play; big-100k-default-nginx, with the limits as they are, is in

@@ -20,6 +20,14 @@ type route struct {
 	post    *pluginOptions // ext-plugin-post-req
 	delay   delayOptions   // fault-injection
 
+	postResp   *pluginOptions // ext-plugin-post-resp
+	auth       *forwardAuth
+	ai         *aiProxy
+	azure      *azureFunctions
+	logger     *httpLogger
+	mirror     string // proxy-mirror: http://HOST:PORT; empty: none
+	unbuffered bool   // proxy-buffering: the call goes on to a named location
+
 	websocket bool // a change to WebSocket is passed on
 }
 
@@ -34,7 +42,8 @@ type pluginConf struct{ name, value string }
 // What follows mirrors the file; a key that is not here is refused.
 type (
 	apisixFile struct {
-		Routes []routeEntry `yaml:"routes"`
+		Routes      []routeEntry      `yaml:"routes"`
+		GlobalRules []globalRuleEntry `yaml:"global_rules"`
 	}
 	routeEntry struct {
 		ID       identifier     `yaml:"id"`
@@ -55,8 +64,15 @@ type (
 	pluginsEntry struct {
 		Pre  *pluginEntry `yaml:"ext-plugin-pre-req"`
 		Post *pluginEntry `yaml:"ext-plugin-post-req"`
+		Resp *pluginEntry `yaml:"ext-plugin-post-resp"`
 
 		FaultInjection *faultInjectionEntry `yaml:"fault-injection"`
+		Buffering      *bufferingEntry      `yaml:"proxy-buffering"`
+		Mirror         *mirrorEntry         `yaml:"proxy-mirror"`
+		Auth           *forwardAuthEntry    `yaml:"forward-auth"`
+		AI             *aiProxyEntry        `yaml:"ai-proxy"`
+		Azure          *azureFunctionsEntry `yaml:"azure-functions"`
+		Logger         *httpLoggerEntry     `yaml:"http-logger"`
 	}
 	pluginEntry struct {
 		Conf             []confEntry `yaml:"conf"`
@@ -72,29 +88,30 @@ const endMarker = "#END"
 
 // loadRoutes reads apisix.yaml. The file must end with #END, as APISIX wants it: without it the file may be
 // half written.
-func loadRoutes(name string, content []byte) ([]*route, error) {
+func loadRoutes(name string, content []byte) ([]*route, globalRules, error) {
 	if !strings.HasSuffix(strings.TrimRight(string(content), " \t\r\n"), endMarker) {
-		return nil, fmt.Errorf("%w: %s: does not end with %s", ErrConfig, name, endMarker)
+		return nil, nil, fmt.Errorf("%w: %s: does not end with %s", ErrConfig, name, endMarker)
 	}
 	var file apisixFile
 	f, err := decodeYAML(name, content, &file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	routes := make([]*route, 0, len(file.Routes))
 	seen := make(map[string]bool)
 	for i, entry := range file.Routes {
 		r, err := loadRoute(f, fmt.Sprintf("$.routes[%d]", i), entry)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if seen[r.id] {
-			return nil, f.wrong(fmt.Sprintf("$.routes[%d].id", i), fmt.Sprintf("route %q is there twice", r.id))
+			return nil, nil, f.wrong(fmt.Sprintf("$.routes[%d].id", i), fmt.Sprintf("route %q is there twice", r.id))
 		}
 		seen[r.id] = true
 		routes = append(routes, r)
 	}
-	return routes, nil
+	global, err := loadGlobalRules(f, file.GlobalRules)
+	return routes, global, err
 }
 
 var routeID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
@@ -123,15 +140,45 @@ func loadRoute(f *yamlFile, path string, e routeEntry) (*route, error) {
 		}
 		r.methods = append(r.methods, string(method))
 	}
-	var err error
-	if r.nodes, err = loadUpstream(f, path+".upstream", e.Upstream); err != nil {
-		return nil, err
+	return r, r.loadPlugins(f, path, e)
+}
+
+// loadPlugins reads the route's plugins, and its upstream, which a route does not need where a plugin sends the call on.
+func (r *route) loadPlugins(f *yamlFile, path string, e routeEntry) (err error) {
+	at, p := path+".plugins.", e.Plugins
+	if r.pre, err = loadPlugin(f, at+"ext-plugin-pre-req", p.Pre); err != nil {
+		return err
 	}
-	if r.pre, err = loadPlugin(f, path+".plugins.ext-plugin-pre-req", e.Plugins.Pre); err != nil {
-		return nil, err
+	if r.post, err = loadPlugin(f, at+"ext-plugin-post-req", p.Post); err != nil {
+		return err
 	}
-	r.post, err = loadPlugin(f, path+".plugins.ext-plugin-post-req", e.Plugins.Post)
-	return r, err
+	if r.postResp, err = loadPlugin(f, at+"ext-plugin-post-resp", p.Resp); err != nil {
+		return err
+	}
+	if r.auth, err = loadForwardAuth(f, at+"forward-auth", p.Auth); err != nil {
+		return err
+	}
+	if r.ai, err = loadAIProxy(f, at+"ai-proxy", p.AI); err != nil {
+		return err
+	}
+	if r.azure, err = loadAzureFunctions(f, at+"azure-functions", p.Azure); err != nil {
+		return err
+	}
+	if r.logger, err = loadHTTPLogger(f, at+"http-logger", p.Logger); err != nil {
+		return err
+	}
+	if p.Mirror != nil {
+		r.mirror = string(p.Mirror.Host)
+		if err := httpURL(f, at+"proxy-mirror.host", r.mirror, false); err != nil {
+			return err
+		}
+	}
+	r.unbuffered = p.Buffering != nil && p.Buffering.Disable
+	if e.Upstream == nil && (r.ai != nil || r.azure != nil) {
+		return nil
+	}
+	r.nodes, err = loadUpstream(f, path+".upstream", e.Upstream)
+	return err
 }
 
 func loadUpstream(f *yamlFile, path string, e *upstreamEntry) (*balancer, error) {

@@ -12,10 +12,19 @@ import (
 // variable returns nginx's or APISIX's variable of this call; false where it is unset (which is not
 // empty: http2 is empty on HTTP/1.1, ssl_protocol is unset without TLS).
 func (c *call) variable(name string) (string, bool) {
-	if value, ok := c.gateway.snippets.maps[name]; ok {
-		return value.expand(c.plainVariable), true
+	value, ok := c.gateway.snippets.maps[name]
+	if !ok {
+		return c.plainVariable(name)
 	}
-	return c.plainVariable(name)
+	known, ok := c.mapped[name]
+	if !ok {
+		known = value.expand(c.plainVariable)
+		if c.mapped == nil {
+			c.mapped = make(map[string]string)
+		}
+		c.mapped[name] = known
+	}
+	return known, true
 }
 
 // plainVariable leaves the map variables out, so that a map cannot name itself.
