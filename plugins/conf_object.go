@@ -51,6 +51,15 @@ func choose(key string, value json.RawMessage, to *string, allowed ...string) er
 	return nil
 }
 
+// exposesNothing reports whether a configuration has "expose": "none", whatever else is wrong with it.
+func exposesNothing(in []byte) bool {
+	var c struct {
+		Expose string `json:"expose"`
+	}
+	_ = json.Unmarshal(in, &c) // what could be read of it counts
+	return c.Expose == exposeNone
+}
+
 // setFlagAbove sets the score above which a call is flagged.
 func setFlagAbove(value json.RawMessage, to *float64) error {
 	score, ok := number(value)

@@ -6,6 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
+
+	"fivetuple/correlator"
+	"fivetuple/plugins"
 )
 
 // TestForgedHeadersAreRemoved: whatever a client sends under our names, in any spelling that an upstream may take for one.
@@ -64,12 +69,12 @@ func TestTruncatedHeaders(t *testing.T) {
 	checkFields(t, "headers", owned(r.header.Header), map[string]string{
 		"x-packet-match": wireMatch + ";headers=truncated", "x-packet-latency": wireLatency, "x-packet-size": wireSize,
 	})
-	checkDeleted(t, r, "X-Packet", "X-Packet-Anomaly", "X-Packet-Flow")
+	checkDeleted(t, r, "X-Packet", "X-Packet-Anomaly", "X-Packet-Flow", "X-Packet-Tuple")
 	r = newRequest(manyFields(100)...)
 	r.vars["packet_tuple"] = []byte(wireTuple)
 	filter(t, newWire(), `{"format":"dictionary","headers":["match"],"expose":"client"}`, r)
 	checkFields(t, "client", owned(r.header.Header), map[string]string{})
-	checkDeleted(t, r, "X-Packet", "X-Packet-Anomaly", "X-Packet-Flow", "X-Packet-Latency", "X-Packet-Match", "X-Packet-Size")
+	checkDeleted(t, r, "X-Packet", "X-Packet-Anomaly", "X-Packet-Flow", "X-Packet-Latency", "X-Packet-Match", "X-Packet-Size", "X-Packet-Tuple")
 	checkFields(t, "client", owned(r.response), map[string]string{"x-packet": "match=" + wireMatch + ";headers=truncated"})
 }
 
@@ -99,5 +104,79 @@ func TestRepeatedFieldsCount(t *testing.T) {
 	filter(t, newWire(), `{"headers":["match"]}`, r)
 	if got, want := r.header.Get("X-Packet-Match"), "none;reason=tuple;headers=truncated"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestTheTuplesHeaderIsAlwaysDeleted: whatever a plugin knows of a call, and also where the gateway did not show the header.
+func TestTheTuplesHeaderIsAlwaysDeleted(t *testing.T) {
+	for name, fields := range map[string][]string{
+		"seen": {tupleField()}, "unseen": manyFields(100), "no tuple": nil, "not a tuple": {"X-Packet-Tuple: 1 2 3"},
+	} {
+		for _, variable := range []string{"", wireTuple} {
+			for _, c := range []struct{ plugin, conf string }{
+				{"insight", `{}`},
+				{"insight", `{"expose":"client"}`},
+				{"insight", `{"expose":"none"}`},
+				{"insight", `{"format":"dictionary"}`},
+				{"insight", `{"prefix":"x-net-"}`},
+				{"insight", `{"wrong":1}`},
+				{"guard", `{}`},
+				{"guard", `{"mode":"enforce"}`},
+				{"guard", `{"expose":"none"}`},
+				{"guard", `{"wrong":1}`},
+			} {
+				d := judged(t, newWire(), slow(0))
+				var p plugin.Plugin = plugins.NewPacketInsight(d)
+				if c.plugin == "guard" {
+					p = plugins.NewPacketGuard(d)
+				}
+				r := newRequest(fields...)
+				if variable != "" {
+					r.vars["packet_tuple"] = []byte(variable)
+				}
+				conf, _ := p.ParseConf([]byte(c.conf))
+				p.RequestFilter(conf, nil, r)
+				if !r.header.deleted["X-Packet-Tuple"] {
+					t.Errorf("%s %s, header %s, variable %q: not deleted", c.plugin, c.conf, name, variable)
+				}
+			}
+		}
+	}
+}
+
+// TestNothingIsExposed: no header for anybody, what the client sent under our names is removed, and the call is looked at as others
+// are. A wrong configuration that exposes nothing goes on exposing nothing.
+func TestNothingIsExposed(t *testing.T) {
+	for _, c := range []struct {
+		plugin, conf string
+		wrong        bool
+	}{
+		{"insight", `{"expose":"none"}`, false},
+		{"insight", `{"expose":"none","format":"dictionary"}`, false},
+		{"insight", `{"expose":"none","headers":["match","flow"],"prefix":"x-net-"}`, false},
+		{"insight", `{"expose":"none","headers":["such"]}`, true},
+		{"insight", `{"a":1,"expose":"none"}`, true},
+		{"insight", `{"expose":"none","flag_above":"high"}`, true},
+		{"guard", `{"expose":"none"}`, false},
+		{"guard", `{"expose":"none","mode":"enforce"}`, false},
+		{"guard", `{"expose":"none","status":"high"}`, true},
+	} {
+		d := judged(t, newWire(), slow(0))
+		var p plugin.Plugin = plugins.NewPacketInsight(d)
+		forged := "X-Packet-Match: forged"
+		if c.plugin == "guard" {
+			p, forged = plugins.NewPacketGuard(d), "X-Packet-Guard: forged"
+		}
+		r := newRequest(tupleField(), forged)
+		conf, _ := p.ParseConf([]byte(c.conf))
+		p.RequestFilter(conf, nil, r)
+		checkFields(t, c.conf+": upstream", owned(r.header.Header), map[string]string{})
+		checkFields(t, c.conf+": client", owned(r.response), map[string]string{})
+		if got := confError(conf) != nil; got != c.wrong {
+			t.Errorf("%s: %v", c.conf, confError(conf))
+		}
+		if n := d.Counters.TupleHeader.Load(); c.plugin == "insight" && !c.wrong && (n != 1 || d.Counters.Matches(correlator.MatchExchange) != 1) {
+			t.Errorf("%s: the call was not looked at: %d", c.conf, n)
+		}
 	}
 }

@@ -28,7 +28,7 @@ const (
 // guardConf is a route's configuration of packet-guard: JSON, all keys optional:
 //
 //	{"mode": "observe"|"enforce", "refuse_above": 0.9, "status": 429, "retry_after": "5s", "signals": ["retransmit",...],
-//	 "exempt": ["10.0.0.0/8"], "flag_above": 0.8}
+//	 "exempt": ["10.0.0.0/8"], "expose": "upstream"|"none", "flag_above": 0.8}
 type guardConf struct {
 	enforce     bool
 	refuseAbove float64
@@ -36,6 +36,7 @@ type guardConf struct {
 	retryAfter  string     // seconds, as the header has them
 	signals     signal.Set // which count
 	exempt      []netip.Prefix
+	silent      bool    // no header: the metrics have the answers
 	flagAbove   float64 // as insightConf has it
 	err         error   // the configuration is wrong: nothing is refused
 	counts      atomic.Pointer[guardCounts]
@@ -45,7 +46,7 @@ type guardConf struct {
 func parseGuardConf(in []byte) (*guardConf, error) {
 	c := &guardConf{refuseAbove: 0.9, status: 429, retryAfter: "5", signals: signal.All}
 	if err := parseObject(in, c.set); err != nil {
-		return &guardConf{err: err}, err
+		return &guardConf{err: err, silent: exposesNothing(in)}, err
 	}
 	return c, nil
 }
@@ -69,8 +70,13 @@ func (c *guardConf) set(key string, value json.RawMessage) error {
 		return c.setSignals(value)
 	case "exempt":
 		return c.setExempt(value)
+	case "expose":
+		expose := exposeUpstream
+		err := choose(key, value, &expose, exposeUpstream, exposeNone)
+		c.silent = expose == exposeNone
+		return err
 	}
-	return fmt.Errorf("%s is not a key; keys are mode, refuse_above, status, retry_after, signals, exempt, flag_above", quote([]byte(key)))
+	return fmt.Errorf("%s is not a key; keys are mode, refuse_above, status, retry_after, signals, exempt, expose, flag_above", quote([]byte(key)))
 }
 
 func (c *guardConf) setRefuseAbove(value json.RawMessage) error {

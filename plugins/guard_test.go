@@ -168,7 +168,7 @@ func TestWrongGuardConf(t *testing.T) {
 		networks = " is not a list of one or more networks"
 	)
 	for _, c := range []struct{ conf, want string }{
-		{`{"Mode":"enforce"}`, `"Mode" is not a key; keys are mode, refuse_above, status, retry_after, signals, exempt, flag_above`},
+		{`{"Mode":"enforce"}`, `"Mode" is not a key; keys are mode, refuse_above, status, retry_after, signals, exempt, expose, flag_above`},
 		{`{"mode":"block"}`, `mode: "\"block\"" is not one of observe, enforce`},
 		{`{"mode":null}`, `mode: "null" is not one of observe, enforce`},
 		{`{"refuse_above":1.1}`, `refuse_above: "1.1"` + above},
@@ -189,6 +189,7 @@ func TestWrongGuardConf(t *testing.T) {
 		{`{"signals":[]}`, `signals: "[]" is not a list of one or more names`},
 		{`{"signals":["rtt","loud"]}`, `signals[1]: "loud" is not one of ` + signal.All.String()},
 		{`{"signals":["rtt","rtt"]}`, `signals[1]: "rtt" is there twice`},
+		{`{"expose":"client"}`, `expose: "\"client\"" is not one of upstream, none`},
 		{`{"exempt":"10.0.0.0/8"}`, `exempt: "\"10.0.0.0/8\""` + networks},
 		{`{"exempt":["10.0.0.0/8","10.0.0.1"]}`, `exempt[1]: "10.0.0.1"` + network},
 		{`{"exempt":["10.0.0.1/8"]}`, `exempt[0]: "10.0.0.1/8"` + network},

@@ -29,6 +29,7 @@ const (
 	exposeUpstream = "upstream"
 	exposeClient   = "client"
 	exposeBoth     = "both"
+	exposeNone     = "none" // no header: the log of calls, the metrics and the signals have the call all the same
 
 	formatHeaders    = "headers"
 	formatDictionary = "dictionary"
@@ -41,7 +42,7 @@ const (
 
 // insightConf is a route's configuration of packet-insight: JSON, all keys optional:
 //
-//	{"headers": ["match","latency","size","anomaly","flow"], "expose": "upstream"|"client"|"both",
+//	{"headers": ["match","latency","size","anomaly","flow"], "expose": "upstream"|"client"|"both"|"none",
 //	 "prefix": "x-packet-", "format": "headers"|"dictionary", "flag_above": 0.8}
 type insightConf struct {
 	groups [groupCount]bool // which are wanted, as in ownedGroups
@@ -61,14 +62,20 @@ func (c insightConf) withDefaults() insightConf {
 	return c
 }
 
-func (c *insightConf) toUpstream() bool { return c.expose != exposeClient }
-func (c *insightConf) toClient() bool   { return c.expose != exposeUpstream }
+func (c *insightConf) toUpstream() bool { return c.expose == exposeUpstream || c.expose == exposeBoth }
 
-// parseInsightConf reads the JSON text; a configuration that is wrong comes with the error in it and defaults otherwise.
+func (c *insightConf) toClient() bool { return c.expose == exposeClient || c.expose == exposeBoth }
+
+// parseInsightConf reads the JSON text; a configuration that is wrong comes with the error in it and defaults otherwise. One
+// that exposes nothing goes on exposing nothing.
 func parseInsightConf(in []byte) (insightConf, error) {
 	c := insightConf{}.withDefaults()
 	if err := parseObject(in, c.set); err != nil {
-		return insightConf{err: err}.withDefaults(), err
+		c = insightConf{err: err}.withDefaults()
+		if exposesNothing(in) {
+			c.expose = exposeNone
+		}
+		return c, err
 	}
 	return c, nil
 }
@@ -78,7 +85,7 @@ func (c *insightConf) set(key string, value json.RawMessage) error {
 	case "headers":
 		return c.setHeaders(value)
 	case "expose":
-		return choose(key, value, &c.expose, exposeUpstream, exposeClient, exposeBoth)
+		return choose(key, value, &c.expose, exposeUpstream, exposeClient, exposeBoth, exposeNone)
 	case "format":
 		return choose(key, value, &c.format, formatHeaders, formatDictionary)
 	case "prefix":

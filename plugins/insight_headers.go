@@ -140,6 +140,9 @@ func fold(c byte) byte {
 func (h *insightHeaders) build() {
 	h.out.reset()
 	h.spans = h.spans[:0]
+	if h.conf.expose == exposeNone {
+		return
+	}
 	for i, group := range ownedGroups() {
 		if !h.conf.groups[i] || !h.known(group) {
 			continue

@@ -16,6 +16,7 @@ const guardHeader = "X-Packet-Guard"
 // PacketGuard refuses calls whose score is too high, or says that it would. It never refuses one of which nothing is known.
 type PacketGuard struct {
 	plugin.DefaultPlugin
+	requestOnly
 	deps Deps
 	pool sync.Pool // of *guard
 }
@@ -117,11 +118,11 @@ func (c *guardConf) refuse(w http.ResponseWriter) {
 }
 
 // write tells the upstream what the answer would have been, and removes what the client sent under that name. Where calls are
-// refused, those that are not say nothing, unless the configuration is wrong.
+// refused, those that are not say nothing, unless the configuration is wrong. Where nothing is exposed, none says anything.
 func (g *guard) write(c *guardConf, answer GuardAnswer, v signal.Verdict) {
 	header := g.gateway.r.Header()
 	g.remover.remove(header)
-	if c.enforce {
+	if c.enforce || c.silent {
 		if !g.cleared() {
 			header.Del(guardHeader) // the gateway sends only the first 100
 		}

@@ -11,6 +11,7 @@ import (
 // PacketInsight puts what the network did to a call on the call, as headers. It never stops one.
 type PacketInsight struct {
 	plugin.DefaultPlugin
+	requestOnly
 	deps Deps
 	pool sync.Pool // of *insight
 }

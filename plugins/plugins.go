@@ -28,6 +28,13 @@ func (d Deps) withCounters() Deps {
 	return d
 }
 
+// requestOnly marks a plugin that has nothing to do with responses. The server reports it as a configuration error under
+// ext-plugin-post-resp, where it would do nothing.
+type requestOnly struct{}
+
+// RequestOnly has no effect.
+func (requestOnly) RequestOnly() {}
+
 // All returns every plugin: a new one is a line here.
 func All(d Deps) []plugin.Plugin {
 	d = d.withCounters()

@@ -18,8 +18,7 @@ func (m *remover) init(owned func(name []byte) bool) {
 	m.owned = owned
 	m.seen = func(name, _ []byte) bool {
 		switch {
-		case equal(name, correlator.TupleHeaderName): // on every call: no text is made of it
-			m.header.Del(correlator.TupleHeaderName)
+		case equal(name, correlator.TupleHeaderName): // is deleted anyway, and no text is made of it
 		case equal(name, guardHeader) && isSet(m.header, string(name)): // by packet-guard, before this plugin
 		case m.owned(name):
 			m.header.Del(string(name))
@@ -28,10 +27,12 @@ func (m *remover) init(owned func(name []byte) bool) {
 	}
 }
 
-// remove deletes them, in any spelling.
+// remove deletes them, in any spelling. The tuple's header is deleted also where it did not come: the gateway sends the first 100
+// headers only, and its own may be behind them.
 func (m *remover) remove(header pkghttp.Header) {
 	m.header = header
 	defer func() { m.header = nil }()
+	header.Del(correlator.TupleHeaderName)
 	if all, ok := header.(allHeaders); ok {
 		all.All(m.seen)
 		return

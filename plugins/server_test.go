@@ -103,14 +103,14 @@ func TestOneRoundTripUnderOurServer(t *testing.T) {
 // error once, with key and place; the plugin logs nothing.
 func TestConfErrorIsRefused(t *testing.T) {
 	a, counters, log := serveOwn(t, correlator.TupleHeader, server.ConfigErrorRefuse)
-	token := a.prepare(`{"headers":["match"],"expose":"none"}`)
+	token := a.prepare(`{"headers":["match"],"expose":"nobody"}`)
 	for range 3 {
 		status, body := a.stopped(token, "x-packet-tuple: "+wireTuple)
 		if status != http.StatusServiceUnavailable || !strings.Contains(body, "plugin configuration error") {
 			t.Errorf("status %d, %q", status, body)
 		}
 	}
-	checkOneError(t, log, a.t.Name(), `conf[0], plugin "packet-insight": `+wrong+`expose: "\"none\"" is not one of`)
+	checkOneError(t, log, a.t.Name(), `conf[0], plugin "packet-insight": `+wrong+`expose: "\"nobody\"" is not one of`)
 	checkCounters(t, "refused", counters, map[string]uint64{"ConfErrors": 1})
 	right, _ := a.call(a.prepare(`{"headers":["match"]}`), "x-packet-tuple: "+wireTuple)
 	if !slices.Contains(right, "X-Packet-Match: "+wireMatch) {

@@ -16,6 +16,8 @@ import (
 	"github.com/api7/ext-plugin-proto/go/A6/HTTPReqCall"
 	"github.com/api7/ext-plugin-proto/go/A6/PrepareConf"
 	flatbuffers "github.com/google/flatbuffers/go"
+
+	"fivetuple/correlator"
 )
 
 // TestRouteOfARunner: `fivetuple route` switches what `fivetuple run` serves. A route with a wrong configuration is
@@ -114,7 +116,7 @@ func prepareWrong(t *testing.T, conn net.Conn, key string) uint32 {
 	return PrepareConf.GetRootAsResp(frameTrip(t, conn, 1, b.FinishedBytes()), 0).ConfToken()
 }
 
-// isRefused says whether the runner answers a call itself; else it wants it to change nothing.
+// isRefused says whether the runner answers a call itself; else it wants it to remove the tuple's header and nothing else.
 func isRefused(t *testing.T, conn net.Conn, token uint32) bool {
 	t.Helper()
 	b := flatbuffers.NewBuilder(256)
@@ -125,19 +127,19 @@ func isRefused(t *testing.T, conn net.Conn, token uint32) bool {
 	HTTPReqCall.ReqAddPath(b, path)
 	b.Finish(HTTPReqCall.ReqEnd(b))
 	resp := HTTPReqCall.GetRootAsResp(frameTrip(t, conn, 2, b.FinishedBytes()), 0)
-	switch resp.ActionType() {
-	case HTTPReqCall.ActionStop:
+	if resp.ActionType() == HTTPReqCall.ActionStop {
 		return true
-	case HTTPReqCall.ActionNONE:
-		return false
-	case HTTPReqCall.ActionRewrite:
-		var table flatbuffers.Table
-		var rewrite HTTPReqCall.Rewrite
-		resp.Action(&table)
-		rewrite.Init(table.Bytes, table.Pos)
-		if rewrite.HeadersLength()+rewrite.ArgsLength()+rewrite.RespHeadersLength() > 0 || rewrite.Path() != nil {
-			t.Fatal("a call was changed")
-		}
+	}
+	var table flatbuffers.Table
+	var rewrite HTTPReqCall.Rewrite
+	var header A6.TextEntry
+	if resp.ActionType() != HTTPReqCall.ActionRewrite || !resp.Action(&table) {
+		t.Fatal("the tuple's header was not removed")
+	}
+	rewrite.Init(table.Bytes, table.Pos)
+	if rewrite.HeadersLength() != 1 || !rewrite.Headers(&header, 0) || string(header.Name()) != correlator.TupleHeaderName || header.Value() != nil ||
+		rewrite.ArgsLength()+rewrite.RespHeadersLength() > 0 || rewrite.Path() != nil {
+		t.Fatal("a call was changed")
 	}
 	return false
 }

@@ -36,6 +36,7 @@ func RegisterServer(registry prometheus.Registerer, s *server.Stats) {
 		{"server_io_errors_total", "The gateway's connections that ended with an error.", s.IOErrors.Load},
 		{"server_configurations_prepared_total", "Configurations of routes that the gateway had prepared.", s.Prepared.Load},
 		{"server_configuration_errors_total", "Configurations that had something wrong.", s.ConfigErrors.Load},
+		{"server_configuration_error_calls_total", "Calls of a route and phase whose configuration had something wrong.", s.ConfigErrorCalls.Load},
 		{"server_configuration_unknown_keys_total", "Configurations whose key has no known form.", s.UnknownKeys.Load},
 		{"server_calls_total", "Calls under a token that holds.", s.Calls.Load},
 		{"server_calls_lost_total", "Calls that were under way when the server was closed.", s.Lost.Load},

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
+
+	"fivetuple/correlator"
 )
 
 var (
@@ -28,10 +30,14 @@ func (s *session) requestCall(payload []byte) error {
 	}
 	s.server.stats.Calls.Add(1)
 	r.route, r.started = rules.route, time.Now()
-	if !s.server.isOff(rules.route) {
+	off := s.server.isOff(rules.route)
+	if !off {
 		if err := s.runRequest(rules, r, w); err != nil {
 			return err
 		}
+	}
+	if off || rules.err != nil || len(rules.steps) == 0 { // else the plugins have removed it
+		r.header.Del(correlator.TupleHeaderName)
 	}
 	s.out.reset()
 	if w.answered() {
@@ -43,13 +49,13 @@ func (s *session) requestCall(payload []byte) error {
 }
 
 func (s *session) runRequest(rules *rules, r *request, w *writer) error {
-	if rules.err != nil && s.server.onConfigError == ConfigErrorRefuse {
+	if s.isRefused(rules) {
 		refuse(w)
 		return nil
 	}
 	for _, step := range rules.steps {
 		if step.plugin == nil {
-			mark(r)
+			r.header.Set(markName, markValue)
 			continue
 		}
 		if err := s.guard(step.plugin, func() { step.plugin.RequestFilter(step.conf, w, r) }); err != nil {
@@ -60,6 +66,15 @@ func (s *session) runRequest(rules *rules, r *request, w *writer) error {
 		}
 	}
 	return nil
+}
+
+// isRefused reports whether a call is answered for its wrong configuration, and counts a call of a wrong one.
+func (s *session) isRefused(rules *rules) bool {
+	if rules.err == nil {
+		return false
+	}
+	s.server.stats.ConfigErrorCalls.Add(1)
+	return s.server.onConfigError == ConfigErrorRefuse
 }
 
 // responseCall runs a call's plugins in the response phase and builds the answer.
@@ -85,13 +100,14 @@ func (s *session) responseCall(payload []byte) error {
 }
 
 func (s *session) runResponse(rules *rules, r *response) error {
-	if rules.err != nil && s.server.onConfigError == ConfigErrorRefuse {
+	if s.isRefused(rules) {
 		refuse(r)
 		return nil
 	}
 	for _, step := range rules.steps {
 		if step.plugin == nil {
-			continue // the upstream has been called: there is nothing to mark
+			r.mark()
+			continue
 		}
 		if err := s.guard(step.plugin, func() { step.plugin.ResponseFilter(step.conf, r) }); err != nil {
 			return err

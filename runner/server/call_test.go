@@ -18,6 +18,7 @@ import (
 	"github.com/api7/ext-plugin-proto/go/A6"
 	hreq "github.com/api7/ext-plugin-proto/go/A6/HTTPReqCall"
 	flatbuffers "github.com/google/flatbuffers/go"
+	"github.com/google/go-cmp/cmp"
 
 	"fivetuple/correlator"
 )
@@ -310,6 +311,87 @@ func TestConfThatCarriesItsErrorIsRefused(t *testing.T) {
 	}
 }
 
+// TestRequestPluginUnderPostResp: a plugin that has nothing to do with responses is a wrong configuration there. It is logged
+// with its route and phase, counted, and visible on the response, which keeps the headers that APISIX would send on.
+func TestRequestPluginUnderPostResp(t *testing.T) {
+	const key = "route&service#r7&s1#ext-plugin-post-resp#1&2"
+	origin := [][2]string{
+		{"X-Origin", "1"},
+		{"Set-Cookie", "a=1"},
+		{"Set-Cookie", "b=2"},
+		{"Date", "now"},
+		{"X-Packet-Match", "forged"},
+		{"Content-Type", "text/plain"},
+		{"Content-Length", "5"},
+		{"Transfer-Encoding", "chunked"},
+		{"Connection", "close"},
+		{"Location", "/"},
+		{"Server", "origin"},
+	}
+	for _, name := range []string{"packet-insight", "packet-guard"} {
+		s, g := configServer(t, ConfigErrorMark)
+		token := g.prepare(key, name, "{}")
+		for _, want := range []string{`"level":"error"`, `"route":"r7"`, `"phase":"ext-plugin-post-resp"`, `plugin \"` + name + `\"`, "move it to ext-plugin-pre-req"} {
+			if !strings.Contains(s.log.String(), want) {
+				t.Errorf("logged %s, want %s", s.log, want)
+			}
+		}
+		for range 2 {
+			r := g.respond(respCall{id: 5, token: token, status: 200, headers: origin})
+			got := map[string][]string{}
+			for _, p := range r.Headers {
+				got[p.Name] = append(got[p.Name], p.Value)
+			}
+			want := map[string][]string{"X-Origin": {"1"}, "Set-Cookie": {"a=1", "b=2"}, "Date": {"now"}, "X-Packet-Match": {"none;reason=config"}}
+			if d := cmp.Diff(want, got); d != "" || r.Status != 0 || r.HasBody || r.ID != 5 {
+				t.Errorf("%s: %+v, headers (-want +got):\n%s", name, r, d)
+			}
+		}
+		if n, calls := s.Stats().ConfigErrors.Load(), s.Stats().ConfigErrorCalls.Load(); n != 1 || calls != 2 {
+			t.Errorf("%s: counted %d configurations and %d calls", name, n, calls)
+		}
+		if r := g.call(call{token: g.prepare("route#r7#ext-plugin-post-req#1", name, "{}")}); isDeleted(r.Headers, "X-Packet-Match") || s.Stats().ConfigErrors.Load() != 1 {
+			t.Errorf("%s in a request phase: %+v", name, r)
+		}
+		_, g = configServer(t, ConfigErrorRefuse)
+		if r := g.respond(respCall{token: g.prepare(key, name, "{}"), status: 200, headers: origin}); r.Status != http.StatusServiceUnavailable {
+			t.Errorf("%s, refused: %+v", name, r)
+		}
+	}
+}
+
+// TestMarkedResponseKeepsOtherPluginsChanges.
+func TestMarkedResponseKeepsOtherPluginsChanges(t *testing.T) {
+	_, g := configServer(t, ConfigErrorMark)
+	token := g.prepare("route#r#ext-plugin-post-resp#1", "packet-insight", "{}",
+		"script", `[{"Do":"rset","K":"Content-Type","V":"a/b"},{"Do":"rset","K":"X-A","V":"2"},{"Do":"rdel","K":"X-B"}]`)
+	r := g.respond(respCall{token: token, status: 200, headers: [][2]string{{"X-A", "1"}, {"X-B", "1"}, {"Content-Type", "c/d"}}})
+	wantOne(t, r, "X-A", "2")
+	wantOne(t, r, "Content-Type", "a/b")
+	wantOne(t, r, "X-Packet-Match", "none;reason=config")
+	if len(values(r.Headers, "X-B")) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestTheTupleIsRemovedWhereNoPluginDoes: a route that is off, a plugin that is not there, and a configuration without plugins.
+func TestTheTupleIsRemovedWhereNoPluginDoes(t *testing.T) {
+	s := startServer(t, func(o *Options) { o.Off = func(r correlator.Route) bool { return r.Route == "off" } })
+	g := dial(t, s.path)
+	for name, token := range map[string]uint32{
+		"off":            g.prepare("route#off#ext-plugin-pre-req#1", "noop", ""),
+		"unknown plugin": g.prepare("route#unknown#ext-plugin-pre-req#1", "scirpt", ""),
+		"wrong":          g.prepare("route#wrong#ext-plugin-pre-req#1", "script", "["),
+		"no plugin":      g.prepare("route#none#ext-plugin-pre-req#1"),
+	} {
+		for _, headers := range [][][2]string{nil, {{"x-packet-tuple", "1 2"}}} {
+			if r := g.call(call{token: token, headers: headers}); !isDeleted(r.Headers, correlator.TupleHeaderName) {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	}
+}
+
 func TestRightConfIsNotCounted(t *testing.T) {
 	s, g := configServer(t, ConfigErrorRefuse)
 	if r := g.call(call{token: g.prepare(routeKey, "packet-insight", `{}`)}); r.Action != "rewrite" || s.Stats().ConfigErrors.Load() != 0 {
@@ -325,10 +407,11 @@ func TestSwitchedOffRouteRunsNothing(t *testing.T) {
 	})
 	g := dial(t, s.path)
 	token := g.prepare("route#off#ext-plugin-pre-req#1", "script", `[{"Do":"panic"},{"Do":"rpanic"}]`, "unknown", "")
-	if r := g.call(call{token: token}); r.Kind != kindHTTPReqCall || r.Action != "" {
-		t.Errorf("%+v", r)
+	want := reply{Kind: kindHTTPReqCall, Action: "rewrite", Headers: []pair{{Name: correlator.TupleHeaderName, Deleted: true}}}
+	if d := cmp.Diff(want, g.call(call{token: token})); d != "" {
+		t.Errorf("nothing but the tuple's header is removed (-want +got):\n%s", d)
 	}
-	if r := g.respond(respCall{token: token}); r.Kind != kindHTTPRespCall {
+	if r := g.respond(respCall{token: token}); r.Kind != kindHTTPRespCall || len(r.Headers) > 0 {
 		t.Errorf("%+v", r)
 	}
 	if len(asked) != 2 {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -247,9 +248,15 @@ func (e *encoder) action(id uint32, k hreq.Action, action flatbuffers.UOffsetT) 
 	e.b.Finish(hreq.RespEnd(&e.b))
 }
 
-// response is what the plugins changed of the response.
+// response is what the plugins changed of the response; of a marked one it is all headers that the gateway would send on.
 func (e *encoder) response(r *response) {
-	e.headerChanges(&r.header)
+	if r.marked {
+		all := r.header.View()
+		maps.DeleteFunc(all, func(name string, _ []string) bool { return isGatewaysOwn(name) && !r.header.IsSet(name) })
+		e.allHeaders(all)
+	} else {
+		e.headerChanges(&r.header)
+	}
 	headers := e.vector(hresp.RespStartHeadersVector)
 	body := e.bytes(r.newBody)
 	hresp.RespStart(&e.b)

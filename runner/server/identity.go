@@ -20,22 +20,23 @@ var errKey = errors.New("unknown form of configuration key")
 //	plugin_config#...                       one part more for a plugin_config
 //	global_rule#ID#PHASE#VERSION
 //
-// Parts are read by type and position; phase and versions are left out. An id may itself have "&" or "#" in it: as many
-// parts as there are types are needed, else the form is unknown.
-func parseKey(key string) (correlator.Route, error) {
+// Parts are read by type and position; versions are left out. An id may itself have "&" or "#" in it: as many
+// parts as there are types are needed, else the form is unknown. The phase is the name of the gateway's plugin: phasePostResp, or
+// one of the request phases.
+func parseKey(key string) (route correlator.Route, phase string, err error) {
 	kind, rest, ok := strings.Cut(key, "#")
 	if !ok {
-		return correlator.Route{}, fmt.Errorf("%w: %q", errKey, shorten(key))
+		return correlator.Route{}, "", fmt.Errorf("%w: %q", errKey, shorten(key))
 	}
 	at := strings.LastIndex(rest, "#ext-plugin-")
 	if at < 0 {
-		return correlator.Route{}, fmt.Errorf("%w: %q names no phase", errKey, shorten(key))
+		return correlator.Route{}, "", fmt.Errorf("%w: %q names no phase", errKey, shorten(key))
 	}
 	kinds, ids := strings.Split(kind, "&"), strings.Split(rest[:at], "&")
 	if len(kinds) != len(ids) {
-		return correlator.Route{}, fmt.Errorf("%w: %q has %d types and %d ids", errKey, shorten(key), len(kinds), len(ids))
+		return correlator.Route{}, "", fmt.Errorf("%w: %q has %d types and %d ids", errKey, shorten(key), len(kinds), len(ids))
 	}
-	var route correlator.Route
+	phase, _, _ = strings.Cut(rest[at+1:], "#")
 	for i, k := range kinds {
 		switch k {
 		case "route":
@@ -48,8 +49,11 @@ func parseKey(key string) (correlator.Route, error) {
 			route.Global = true
 		}
 	}
-	return route, nil
+	return route, phase, nil
 }
+
+// phasePostResp is the gateway's plugin that shows a runner the upstream's response.
+const phasePostResp = "ext-plugin-post-resp"
 
 // shorten cuts foreign text for a message.
 func shorten(text string) string {

@@ -27,25 +27,29 @@ func TestRouteOfAKey(t *testing.T) {
 		"route#a#ext-plugin-b#ext-plugin-pre-req#1":                         {Route: "a#ext-plugin-b"},
 		"route#" + strings.Repeat("r", 10000) + "#ext-plugin-pre-req#1":     {Route: strings.Repeat("r", 10000)},
 	} {
-		got, err := parseKey(key)
+		got, phase, err := parseKey(key)
 		if err != nil || got != want {
 			t.Errorf("%.80s: %+v, %v; want %+v", key, got, err, want)
+		}
+		if !strings.HasPrefix(phase, "ext-plugin-p") || !strings.Contains(key, "#"+phase+"#") {
+			t.Errorf("%.80s: the phase is %q", key, phase)
 		}
 	}
 }
 
 func TestVersionsAreNoPartOfARoute(t *testing.T) {
-	first, _ := parseKey("route&service#r&s#ext-plugin-pre-req#1&2")
+	first, _, _ := parseKey("route&service#r&s#ext-plugin-pre-req#1&2")
 	for _, version := range []string{"3&4", "1795377683", "", "a#b#c", "1#2&3"} {
-		if got, err := parseKey("route&service#r&s#ext-plugin-pre-req#" + version); err != nil || got != first {
-			t.Errorf("version %s: %+v, %v", version, got, err)
+		got, phase, err := parseKey("route&service#r&s#ext-plugin-pre-req#" + version)
+		if err != nil || got != first || phase != "ext-plugin-pre-req" {
+			t.Errorf("version %s: %+v, %q, %v", version, got, phase, err)
 		}
 	}
 }
 
 func TestRouteIsNamed(t *testing.T) {
 	for key, want := range map[string]string{"route#r7#ext-plugin-pre-req#1": "r7", "global_rule#1#ext-plugin-pre-req#1": "global"} {
-		if got, _ := parseKey(key); got.String() != want {
+		if got, _, _ := parseKey(key); got.String() != want {
 			t.Errorf("%s is %s", key, got)
 		}
 	}
@@ -56,9 +60,9 @@ func TestUnknownKeys(t *testing.T) {
 		"", "#", "route", "route#r", "route#r#1", "route#r#pre-req#1", "route&service#r#ext-plugin-pre-req#1", "route#r&s#ext-plugin-pre-req#1",
 		"#ext-plugin-pre-req#1", "ext-plugin-pre-req#1",
 	} {
-		got, err := parseKey(key)
-		if !errors.Is(err, errKey) || got != (correlator.Route{}) {
-			t.Errorf("%q: %+v, %v", key, got, err)
+		got, phase, err := parseKey(key)
+		if !errors.Is(err, errKey) || got != (correlator.Route{}) || phase != "" {
+			t.Errorf("%q: %+v, %q, %v", key, got, phase, err)
 		}
 	}
 }
@@ -73,7 +77,7 @@ func TestRecordedKeysAreRoutes(t *testing.T) {
 			}
 			n++
 			p, _ := decodePrepareConf(e.payload)
-			got, err := parseKey(string(p.key))
+			got, _, err := parseKey(string(p.key))
 			if want := strings.Split(string(p.key), "#")[1]; err != nil || got != (correlator.Route{Route: want}) {
 				t.Errorf("%s: %+v, %v", p.key, got, err)
 			}
@@ -101,7 +105,7 @@ func FuzzKey(f *testing.F) {
 	f.Add("route&service&consumer#r1&s1&jack#ext-plugin-post-req#1&2&3")
 	f.Add("global_rule#1#ext-plugin-pre-req#1")
 	f.Fuzz(func(t *testing.T, key string) {
-		got, err := parseKey(key)
+		got, _, err := parseKey(key)
 		if err != nil && got != (correlator.Route{}) {
 			t.Fatalf("%q: %+v and %v", key, got, err)
 		}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,6 +21,7 @@ const (
 // rules are a route's plugins with their configurations, in the order in which they run.
 type rules struct {
 	route correlator.Route
+	phase string // of the gateway, empty if its key names none
 	steps []step
 	err   error // of the first configuration that is wrong
 }
@@ -35,6 +37,13 @@ type carriesError interface {
 	ConfError() error
 }
 
+// requestOnly is a plugin that has nothing to do with responses.
+type requestOnly interface{ RequestOnly() }
+
+// errPhase means that a plugin is configured in a phase in which it does nothing.
+var errPhase = errors.New("the plugin works in ext-plugin-pre-req and ext-plugin-post-req only, and does nothing under " + phasePostResp +
+	": move it to ext-plugin-pre-req")
+
 // prepare answers a PrepareConf with a token.
 func (s *Server) prepare(p prepared) (uint32, error) {
 	key := hashConf(p)
@@ -44,7 +53,8 @@ func (s *Server) prepare(p prepared) (uint32, error) {
 	r := s.parseConf(p)
 	if r.err != nil {
 		s.stats.ConfigErrors.Add(1)
-		s.log.Error().Err(r.err).Str("key", shorten(string(p.key))).Str("then", s.onConfigError).Msg("wrong plugin configuration")
+		s.log.Error().Err(r.err).Str("key", shorten(string(p.key))).Str("route", shorten(r.route.String())).Str("phase", shorten(r.phase)).
+			Str("then", s.onConfigError).Msg("wrong plugin configuration")
 	}
 	return s.tokens.add(key, p, r)
 }
@@ -52,17 +62,21 @@ func (s *Server) prepare(p prepared) (uint32, error) {
 // parseConf never fails: what is wrong is what calls are told.
 func (s *Server) parseConf(p prepared) *rules {
 	r := new(rules)
-	route, err := parseKey(string(p.key))
+	route, phase, err := parseKey(string(p.key))
 	if err != nil { // plugins work all the same; calls have no route
 		s.stats.UnknownKeys.Add(1)
 		s.log.Warn().Err(err).Msg("configuration without a route")
 	}
-	r.route = route
+	r.route, r.phase = route, phase
 	for i, e := range p.conf {
 		name := string(e.name)
 		found, ok := s.plugins[name]
 		if !ok {
 			r.fail(fmt.Errorf("conf[%d]: there is no plugin %q", i, shorten(name)))
+			continue
+		}
+		if _, ok := found.(requestOnly); ok && phase == phasePostResp {
+			r.fail(fmt.Errorf("conf[%d], plugin %q: %w", i, name, errPhase))
 			continue
 		}
 		conf, err := s.parseOne(found, e.value)
@@ -108,10 +122,11 @@ func (r *rules) fail(err error) {
 	}
 }
 
-// mark puts what a wrong configuration means on a call, in the place of the plugin that could not run.
-func mark(r *request) {
-	r.header.Set("X-Packet-Match", "none;reason="+string(correlator.ReasonConfig))
-}
+// What a wrong configuration puts on a call, in the place of the plugin that could not run.
+const (
+	markName  = "X-Packet-Match"
+	markValue = "none;reason=" + string(correlator.ReasonConfig)
+)
 
 // refuse answers a call of a wrong configuration.
 func refuse(w interface {

@@ -15,6 +15,7 @@ type response struct {
 	session *session
 	route   correlator.Route
 
+	marked    bool // the answer has all headers
 	newStatus int
 	newBody   []byte
 	wrote     bool
@@ -69,6 +70,25 @@ func (r *response) Write(b []byte) (int, error) {
 func (r *response) WriteHeader(status int) {
 	if r.newStatus == 0 {
 		r.newStatus = status
+	}
+}
+
+// mark puts a wrong configuration on the response. The gateway drops the upstream's headers as soon as the runner answers with
+// one of its own: the answer then has all of them.
+func (r *response) mark() {
+	r.header.Set(markName, markValue)
+	r.marked = true
+}
+
+// isGatewaysOwn reports whether APISIX leaves a header of the upstream's response out under ext-plugin-post-resp, unless the
+// runner sends one.
+func isGatewaysOwn(name string) bool {
+	switch name {
+	case "Connection", "Content-Length", "Transfer-Encoding", "Location", "Server", "Www-Authenticate",
+		"Content-Encoding", "Content-Type", "Content-Location", "Content-Language":
+		return true
+	default:
+		return false
 	}
 }
 

@@ -52,6 +52,7 @@ type Stats struct {
 	TokensNotFound         atomic.Uint64
 	TokensEvicted          atomic.Uint64 // made room for others, or not used for too long
 	ConfigErrors           atomic.Uint64 // configurations with something wrong
+	ConfigErrorCalls       atomic.Uint64 // calls of such a configuration
 	UnknownKeys            atomic.Uint64 // configurations of no known form of key
 	Panics                 atomic.Uint64
 	Malformed              atomic.Uint64 // frames; each ended its connection

@@ -23,6 +23,7 @@ import (
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/rs/zerolog"
 
+	"fivetuple/correlator"
 	"fivetuple/runner/server"
 	"fivetuple/runner/switches"
 )
@@ -129,7 +130,7 @@ func (c *client) prepare(key, pluginName string) uint32 {
 
 // The outcomes of a call.
 const (
-	unchanged = "unchanged"
+	unchanged = "unchanged" // but for the tuple's header, which is removed
 	changed   = "changed"
 	refused   = "refused"
 )
@@ -146,14 +147,17 @@ func (c *client) call(token uint32) string {
 	resp := HTTPReqCall.GetRootAsResp(c.roundTrip(2, b.FinishedBytes()), 0)
 	var table flatbuffers.Table
 	if !resp.Action(&table) {
-		return unchanged
+		return changed // nobody has removed the tuple's header
 	}
 	if resp.ActionType() == HTTPReqCall.ActionStop {
 		return refused
 	}
 	var rewrite HTTPReqCall.Rewrite
 	rewrite.Init(table.Bytes, table.Pos)
-	if rewrite.HeadersLength()+rewrite.ArgsLength()+rewrite.RespHeadersLength() == 0 && rewrite.Path() == nil && rewrite.BodyLength() == 0 {
+	var header A6.TextEntry
+	onlyTuple := rewrite.HeadersLength() == 1 && rewrite.Headers(&header, 0) &&
+		string(header.Name()) == correlator.TupleHeaderName && header.Value() == nil
+	if onlyTuple && rewrite.ArgsLength()+rewrite.RespHeadersLength() == 0 && rewrite.Path() == nil && rewrite.BodyLength() == 0 {
 		return unchanged
 	}
 	return changed
