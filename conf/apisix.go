@@ -26,5 +26,5 @@ func APISIXRoutesFile() []byte { return slices.Clone(apisixRoutes) }
 // APISIXGateway returns the shipped config.yaml, read and checked.
 func APISIXGateway() (Gateway, error) { return ParseAPISIXConfig(apisixConfigName, apisixConfig) }
 
-// APISIXRoutes returns the routes of the shipped apisix.yaml, read and checked, in the file's order.
-func APISIXRoutes() ([]Route, error) { return ParseAPISIXRoutes(apisixRoutesName, apisixRoutes) }
+// APISIXRoutes returns the shipped apisix.yaml, read and checked.
+func APISIXRoutes() (RoutesFile, error) { return ParseAPISIXRoutes(apisixRoutesName, apisixRoutes) }

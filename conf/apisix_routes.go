@@ -60,34 +60,36 @@ func (r Route) PluginConfs() []PluginConf {
 	return slices.Concat(r.Plugins.PreReq.Conf, r.Plugins.PostReq.Conf)
 }
 
-// routesFile is apisix.yaml.
-type routesFile struct {
-	Routes []Route `koanf:"routes"`
+// RoutesFile is apisix.yaml.
+type RoutesFile struct {
+	Routes      []Route      `koanf:"routes"`
+	GlobalRules []GlobalRule `koanf:"global_rules"`
 }
 
 // endMark is how APISIX knows that the file was written to its end; without it, it takes none of it.
 var endMark = regexp.MustCompile(`\n#END\s*$`)
 
-// ParseAPISIXRoutes reads an apisix.yaml and checks that it is whole, that each route is, and that each plugin's
-// configuration is a JSON object. On error there are no routes, and the error names everything that is wrong.
-func ParseAPISIXRoutes(name string, text []byte) ([]Route, error) {
-	var f routesFile
+// ParseAPISIXRoutes reads an apisix.yaml and checks that it is whole, that each route is, that each plugin's
+// configuration is a JSON object, and that a global rule clears the tuple's header. On error the RoutesFile is zero, and the
+// error names everything that is wrong.
+func ParseAPISIXRoutes(name string, text []byte) (RoutesFile, error) {
+	var f RoutesFile
 	d := decode(name, text, &f)
 	if !endMark.Match(text[max(0, len(text)-endWindow):]) {
 		d.add(0, "", "the last line is not #END")
 	}
 	d.check(f.validate())
 	if err := d.err(); err != nil {
-		return nil, err
+		return RoutesFile{}, err
 	}
-	return f.Routes, nil
+	return f, nil
 }
 
 // endWindow is how many bytes of the file's end APISIX searches for the mark, and one for the line's beginning.
 const endWindow = 10 + 1
 
-func (f routesFile) validate() error {
-	var errs []error
+func (f RoutesFile) validate() error {
+	errs := []error{f.validateGlobalRules()}
 	if len(f.Routes) == 0 {
 		errs = append(errs, errors.New("routes: there are none"))
 	}

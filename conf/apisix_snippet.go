@@ -16,12 +16,13 @@ func locationDirectives() []string {
 	return []string{
 		`more_clear_input_headers "X-Packet-*" "X_Packet_*" "X-Packet_*" "X_Packet-*";`,
 		`more_clear_input_headers "X-Packet" "X_Packet";`,
-		`more_set_input_headers "X-Packet-Tuple: ` + tupleValues + `";`,
+		`more_set_input_headers "X-Packet-Tuple: $packet_tuple";`,
 		`proxy_set_header X-Packet-Tuple "";`,
 	}
 }
 
-// httpDirectives have to stand in the http block.
+// httpDirectives have to stand in the http block. The location's directive asks for the variable when a request begins: from
+// then on it has that value, also for a plugin that asks when the request's body has been read.
 func httpDirectives() []string {
 	return []string{`map "" $packet_tuple { default "` + tupleValues + `"; }`}
 }

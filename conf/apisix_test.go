@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func TestSnippetIsTheTriedOne(t *testing.T) {
 	}
 	const location = `more_clear_input_headers "X-Packet-*" "X_Packet_*" "X-Packet_*" "X_Packet-*";
 more_clear_input_headers "X-Packet" "X_Packet";
-more_set_input_headers "X-Packet-Tuple: $realip_remote_addr $realip_remote_port $server_addr $server_port $connection $connection_requests $request_length $request_id";
+more_set_input_headers "X-Packet-Tuple: $packet_tuple";
 proxy_set_header X-Packet-Tuple "";
 `
 	const http = `map "" $packet_tuple { default "$realip_remote_addr $realip_remote_port $server_addr $server_port $connection $connection_requests $request_length $request_id"; }
@@ -76,8 +77,8 @@ func TestParseAPISIXConfigRefuses(t *testing.T) {
 		{"a pattern less", `"X-Packet_*" `, "", "the line more_clear_input_headers"},
 		{"commented out", `    more_set_input`, "    # more_set_input", "the line more_set_input_headers"},
 		{"tuple reaches the upstream", `    proxy_set_header`, "    # proxy_set_header", "the line proxy_set_header X-Packet-Tuple"},
-		{"values in another order", "$realip_remote_addr $realip_remote_port $server_addr", "$server_addr $realip_remote_addr $realip_remote_port", "the line more_set_input_headers"},
-		{"variable by another name", "$packet_tuple", "$packet_touple", "nginx_config.http_configuration_snippet: the line map"},
+		{"values in another order", "$realip_remote_addr $realip_remote_port $server_addr", "$server_addr $realip_remote_addr $realip_remote_port", "the line map"},
+		{"variable by another name", `"" $packet_tuple`, `"" $packet_touple`, "nginx_config.http_configuration_snippet: the line map"},
 		{"not logged", `"$http_x_packet_size"`, `""`, "nginx_config.http.access_log_format: $http_x_packet_size is missing"},
 		{"dictionary not logged", `"$http_x_packet"`, `""`, "nginx_config.http.access_log_format: $http_x_packet is missing"},
 		{"log line ends early", `"match":`, `''match'':`, "nginx_config.http.access_log_format: a ' ends it"},
@@ -102,12 +103,12 @@ func TestSnippetOrder(t *testing.T) {
 }
 
 func TestShippedAPISIXRoutes(t *testing.T) {
-	routes, err := APISIXRoutes()
+	file, err := APISIXRoutes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string][]PluginConf{}
-	for _, r := range routes {
+	for _, r := range file.Routes {
 		got[r.ID] = r.PluginConfs()
 		if calls := len(r.Plugins.PreReq.Conf); calls > 0 && !r.Plugins.PreReq.AllowDegradation {
 			t.Errorf("route %s refuses calls when the runner is down", r.ID)
@@ -124,12 +125,44 @@ func TestShippedAPISIXRoutes(t *testing.T) {
 	}
 }
 
+// TestDocumentedGlobalRuleIsTheShippedOne: the body of the Admin API call in the documentation.
+func TestDocumentedGlobalRuleIsTheShippedOne(t *testing.T) {
+	text, err := os.ReadFile("../docs/third-parties.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(text), "<<'EOF'\n")
+	body, _, _ = strings.Cut(body, "EOF\n")
+	var documented struct {
+		Plugins map[string]struct {
+			Phase     string   `json:"phase"`
+			Functions []string `json:"functions"`
+		} `json:"plugins"`
+	}
+	if err := json.Unmarshal([]byte(body), &documented); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	file, err := APISIXRoutes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]ServerlessFunction{}
+	for name, f := range documented.Plugins {
+		got[name] = ServerlessFunction(f)
+	}
+	shipped := file.GlobalRules[0].Plugins
+	want := map[string]ServerlessFunction{"serverless-pre-function": shipped.PreFunction, "serverless-post-function": shipped.PostFunction}
+	if d := cmp.Diff(want, got); d != "" || len(file.GlobalRules) != 1 {
+		t.Errorf("%d rules; shipped (-) and documented (+):\n%s", len(file.GlobalRules), d)
+	}
+}
+
 // TestParseAPISIXRoutesRefuses changes the shipped file in one place each.
 func TestParseAPISIXRoutesRefuses(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{"no end", "#END", "# END", "x.yaml: the last line is not #END"},
 		{"end within a line", "\n#END", " #END", "x.yaml: the last line is not #END"},
-		{"unknown key", "- id: insight\n", "- id: insight\n    url: /\n", "x.yaml:6: routes[0].url: unknown key"},
+		{"unknown key", "- id: insight\n", "- id: insight\n    url: /\n", ": routes[0].url: unknown key"},
 		{"unknown plugin", "ext-plugin-pre-req", "ext-plugin-pre", "routes[0].plugins.ext-plugin-pre: unknown key"},
 		{"id twice", "id: plain", "id: insight", `routes[3].id: "insight" is another route's too`},
 		{"id", "id: plain", "id: a/b", `routes[3].id: "a/b" is not 1 to 64`},
@@ -141,14 +174,21 @@ func TestParseAPISIXRoutesRefuses(t *testing.T) {
 		{"node", "127.0.0.1:1980", "127.0.0.1", `routes[0].upstream.nodes.127.0.0.1: not HOST:PORT`},
 		{"node's port", ":1980", ":198000", `routes[0].upstream.nodes.127.0.0.1:198000: not HOST:PORT`},
 		{"weight", `": 1`, `": -1`, `routes[0].upstream.nodes.127.0.0.1:1980: the weight -1 is below 0`},
+		{"no access function", "phase: access", "phase: header_filter", `in the phase access: X-Packet-Tuple would reach third parties`},
+		{"no header_filter function", "phase: header_filter", "phase: access", `in the phase header_filter: X-Packet-Tuple would reach third parties`},
+		{"function", "clear_header('X-Packet-Tuple')", "clear_header('X-Packet')", `in the phase access`},
+		{"too early", "phase: access", "phase: rewrite", `global_rules[0].plugins.serverless-pre-function.phase: "rewrite" is not one of access, header_filter`},
+		{"two rules with one plugin", "global_rules:\n", "global_rules:\n  - {id: own, plugins: {serverless-pre-function: {phase: access, functions: [a]}}}\n", "global_rules[1].plugins.serverless-pre-function: another rule configures this plugin"},
+		{"rule id", "id: fivetuple", "id: five/tuple", `global_rules[0].id: "five/tuple" is another rule's too, or not`},
+		{"foreign plugin in a rule", "serverless-post-function", "limit-count", "global_rules[0].plugins.limit-count: unknown key"},
 		{"degradation", "allow_degradation: true", "allow_degradation: yes", "allow_degradation: \"yes\" is text, want true or false"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := strings.Replace(string(APISIXRoutesFile()), c.old, c.new, 1)
-			routes, err := ParseAPISIXRoutes("x.yaml", []byte(text))
+			file, err := ParseAPISIXRoutes("x.yaml", []byte(text))
 			refused(t, err, c.want)
-			if routes != nil {
-				t.Errorf("an error and the routes %+v", routes)
+			if d := cmp.Diff(RoutesFile{}, file); d != "" {
+				t.Errorf("an error and a file:\n%s", d)
 			}
 		})
 	}

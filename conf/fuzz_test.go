@@ -45,9 +45,9 @@ func FuzzParseAPISIXRoutes(f *testing.F) {
 	f.Add(string(APISIXRoutesFile()))
 	f.Add("routes:\n  - id: a\n    uri: /\n    upstream: {type: roundrobin, nodes: {\"a:1\": 1}}\n#END")
 	f.Fuzz(func(t *testing.T, text string) {
-		routes, err := ParseAPISIXRoutes("x.yaml", []byte(text))
-		if (err != nil) != (routes == nil) {
-			t.Fatalf("routes %+v and error %v", routes, err)
+		file, err := ParseAPISIXRoutes("x.yaml", []byte(text))
+		if (err != nil) != (file.Routes == nil) || (err != nil) != (file.GlobalRules == nil) {
+			t.Fatalf("the file %+v and error %v", file, err)
 		}
 	})
 }

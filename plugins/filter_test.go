@@ -136,7 +136,7 @@ func TestDictionaryReadBack(t *testing.T) {
 
 // TestShippedRoutes: every configuration in the shipped apisix.yaml is one of a plugin that is there, and right.
 func TestShippedRoutes(t *testing.T) {
-	routes, err := conf.APISIXRoutes()
+	file, err := conf.APISIXRoutes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestShippedRoutes(t *testing.T) {
 		shipped[p.Name()] = p
 	}
 	used := map[string]bool{}
-	for _, route := range routes {
+	for _, route := range file.Routes {
 		for _, c := range route.PluginConfs() {
 			p, ok := shipped[c.Name]
 			if !ok {

@@ -35,7 +35,7 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// TestRoutes: the shipped routes, whose nodes are services that APISIX can reach.
+// TestRoutes: the shipped global rule and routes, whose nodes are services that APISIX can reach.
 func TestRoutes(t *testing.T) {
 	p := project(t)
 	got, err := conf.ParseAPISIXRoutes("apisix.yaml", read(t, "apisix.yaml"))
@@ -46,7 +46,7 @@ func TestRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, r := range got {
+	for i, r := range got.Routes {
 		for node := range r.Upstream.Nodes {
 			host, port, err := net.SplitHostPort(node)
 			if err != nil {
@@ -60,13 +60,13 @@ func TestRoutes(t *testing.T) {
 				t.Errorf("route %s: %s is started with %v", r.ID, node, s.Command)
 			}
 		}
-		got[i].Upstream = conf.Upstream{}
+		got.Routes[i].Upstream = conf.Upstream{}
 	}
-	for i := range want {
-		want[i].Upstream = conf.Upstream{}
+	for i := range want.Routes {
+		want.Routes[i].Upstream = conf.Upstream{}
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("routes of conf/ (-) and of this folder (+), but for the upstream:\n%s", d)
+		t.Errorf("rules and routes of conf/ (-) and of this folder (+), but for the upstream:\n%s", d)
 	}
 }
 

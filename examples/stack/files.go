@@ -81,9 +81,21 @@ func (s *Stack) gatewayConfig() ([]byte, error) {
 // SlowGateway is the pause of the route /slow/* before its plugin runs.
 const SlowGateway = 300 * time.Millisecond
 
+// globalRules returns the section global_rules of conf/apisix/apisix.yaml.
+func globalRules() (string, error) {
+	var file struct {
+		GlobalRules any `yaml:"global_rules"`
+	}
+	if err := yaml.Unmarshal(conf.APISIXRoutesFile(), &file); err != nil {
+		return "", fmt.Errorf("read conf/apisix/apisix.yaml: %w", err)
+	}
+	text, err := yaml.Marshal(map[string]any{"global_rules": file.GlobalRules})
+	return string(text), err
+}
+
 // routes returns the gateway's routes: with the plugin, with it in the other format, wrongly configured, with a plugin
-// that only the benchmarks have, and without; with the plugin in both phases, behind one that guards, behind a slow plugin, and
-// for WebSocket.
+// that only the benchmarks have, and without; with the plugin in both phases, behind one that guards, behind a slow plugin,
+// behind one that reads the body, and for WebSocket.
 func routes() []byte {
 	upstream := net.JoinHostPort(lab.UpstreamIPv4, strconv.Itoa(upstreamPort))
 	return fmt.Appendf(nil, `routes:
@@ -128,14 +140,7 @@ func routes() []byte {
       ext-plugin-post-req:
         conf: [{name: packet-insight, value: '{}'}]
     upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-%[3]s  - id: slow
-    uri: /slow/*
-    plugins:
-      fault-injection: {_meta: {priority: 12001}, delay: {duration: %[2]g}}
-      ext-plugin-pre-req:
-        conf: [{name: packet-insight, value: '{}'}]
-    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
-  - id: websocket
+%[2]s  - id: websocket
     uri: /websocket/*
     enable_websocket: true
     plugins:
@@ -143,7 +148,26 @@ func routes() []byte {
         conf: [{name: packet-insight, value: '{}'}]
     upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
 #END
-`, upstream, SlowGateway.Seconds(), guardRoutes(upstream))
+`, upstream, guardRoutes(upstream)+routesBehind(upstream))
+}
+
+// routesBehind returns those whose plugin runs behind another one: one that is slow, and one that reads the body.
+func routesBehind(upstream string) string {
+	return fmt.Sprintf(`  - id: slow
+    uri: /slow/*
+    plugins:
+      fault-injection: {_meta: {priority: 12001}, delay: {duration: %[2]g}}
+      ext-plugin-pre-req:
+        conf: [{name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+  - id: late
+    uri: /late/*
+    plugins:
+      forward-auth: {uri: "http://%[1]s/auth", request_method: POST, request_headers: [X-Packet-Tuple]}
+      ext-plugin-post-req:
+        conf: [{name: packet-insight, value: '{}'}]
+    upstream: {type: roundrobin, nodes: {"%[1]s": 1}}
+`, upstream, SlowGateway.Seconds())
 }
 
 // guardRoutes returns those that refuse calls: in word, in deed, and not the client's.

@@ -206,8 +206,12 @@ func (s *Stack) startGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	rules, err := globalRules()
+	if err != nil {
+		return err
+	}
 	s.gateway, err = gateway.New(gateway.Options{
-		APISIX: routes(), Config: config, Names: [2]string{"apisix.yaml", "config.yaml"},
+		APISIX: append([]byte(rules), routes()...), Config: config, Names: [2]string{"apisix.yaml", "config.yaml"},
 		Dial: s.Lab.Gateway.DialContext, TLS: s.options.TLS, Log: zerolog.New(s.options.Log).Level(zerolog.WarnLevel),
 	})
 	if err != nil {
