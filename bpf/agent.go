@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +47,9 @@ type Agent struct {
 func Start(o Options, log zerolog.Logger) (*Agent, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
+	}
+	if missing := missingCapabilities(); len(missing) > 0 { // before the folder of pins is refused for want of them
+		return nil, fmt.Errorf("%w: %s", ErrMissing, strings.Join(missing, "; "))
 	}
 	clock, err := NewClock()
 	if err != nil {

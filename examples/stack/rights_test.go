@@ -39,8 +39,8 @@ func TestTheRunnerIsNobodyWithoutCapabilities(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if mode := info.Mode().Perm(); mode != 0o440 {
-			t.Errorf("%s has mode %o, want 440", pin, mode)
+		if mode := info.Mode().Perm(); mode != 0o640 {
+			t.Errorf("%s has mode %o, want 640", pin, mode)
 		}
 	}
 }
