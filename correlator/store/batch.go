@@ -100,15 +100,7 @@ func (b *batch) unit(ctx context.Context, of name, writes []int) {
 		pipe.HSet(ctx, of.key, fields...)
 	}
 	pipe.PExpire(ctx, of.key, time.Duration(left)*time.Millisecond)
-	cmds, err := pipe.Exec(ctx)
-	if redis.IsExecAbortError(err) { // the cause is with the command that was not taken
-		for _, cmd := range cmds {
-			if cause := cmd.Err(); cause != nil && !redis.IsExecAbortError(cause) {
-				err = cause
-				break
-			}
-		}
-	}
+	err := execute(ctx, pipe)
 	for _, i := range writes {
 		b.outcomes[i] = outcomeOf(err)
 	}

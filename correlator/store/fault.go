@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -24,6 +25,21 @@ func outcomeOf(err error) outcome {
 	default:
 		return notNow
 	}
+}
+
+// execute runs a transaction. When the server discards it (EXECABORT), execute returns the error of the first command that the
+// server refused: only that one has the cause.
+func execute(ctx context.Context, transaction redis.Pipeliner) error {
+	cmds, err := transaction.Exec(ctx)
+	if !redis.IsExecAbortError(err) {
+		return err
+	}
+	for _, cmd := range cmds {
+		if cause := cmd.Err(); cause != nil && !redis.IsExecAbortError(cause) {
+			return cause
+		}
+	}
+	return err
 }
 
 // maxErrorText is the longest text of an error that is shown, in bytes.

@@ -60,9 +60,20 @@ func (m *Meter) answered(err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
+	m.note(outcomeOf(err) != notNow, err)
+}
+
+// failed notes a command without which this gateway is not in its fleet: Redis is of no use, whatever the error is.
+func (m *Meter) failed(err error) {
+	if !errors.Is(err, context.Canceled) {
+		m.note(false, err)
+	}
+}
+
+func (m *Meter) note(isUp bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.isUp = outcomeOf(err) != notNow
+	m.isUp = isUp
 	if err != nil && outcomeOf(err) != arrived {
 		m.lastError, m.lastAt = errorText(err), time.Now()
 	}

@@ -96,9 +96,8 @@ func (p *Presence) beat(ctx context.Context) error {
 	if p.beats%greetEvery == 0 {
 		pipe.Publish(ctx, p.keys.Channel(p.gateway), "")
 	}
-	_, err := pipe.Exec(ctx)
-	if outcomeOf(err) != arrived {
-		p.meter.answered(err)
+	if err := execute(ctx, pipe); outcomeOf(err) != arrived {
+		p.meter.failed(err)
 		return fmt.Errorf("say that this gateway is there: %w", err)
 	}
 	p.meter.answered(infoErr)

@@ -5,6 +5,8 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -172,5 +174,55 @@ func TestPresenceWithoutRights(t *testing.T) {
 	beat(t, p)
 	if c := m.Counts(); !c.Up || !strings.Contains(c.LastError, "NOPERM") || isLost(p) {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestErrorOfATransaction: the meter has the error that made the server refuse a transaction, not the EXECABORT that follows it.
+func TestErrorOfATransaction(t *testing.T) {
+	unsavable := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(unsavable, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		options redistest.Options
+		fail    func(*redistest.Server)
+		want    string
+	}{
+		"a snapshot failed": {
+			redistest.Options{Config: []string{"save 3600 1000000", "dir " + unsavable}},
+			func(s *redistest.Server) {
+				if err := os.Remove(unsavable); err != nil {
+					t.Fatal(err)
+				}
+				s.Do("BGSAVE")
+				redistest.Await(t, "a failed snapshot", func() bool {
+					return strings.Contains(s.Do("INFO", "persistence").(string), "rdb_last_bgsave_status:err")
+				})
+			}, "MISCONF",
+		},
+		"no memory":       {redistest.Options{}, func(s *redistest.Server) { s.Set("maxmemory", "1") }, "OOM"},
+		"a replica":       {redistest.Options{}, func(s *redistest.Server) { s.Do("REPLICAOF", "127.0.0.1", "1") }, "READONLY"},
+		"too few of them": {redistest.Options{}, func(s *redistest.Server) { s.Set("min-replicas-to-write", "1") }, "NOREPLICAS"},
+		"no right":        {redistest.Options{ACL: "user default on nopass ~* &* +@all -zadd -hset\n"}, func(*redistest.Server) {}, "NOPERM"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t, c.options)
+			c.fail(s)
+			p, beats := present(t, "a", "1", single(s))
+			if err := p.beat(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("a beat: %v", err)
+			}
+			if c := beats.Counts(); c.Up {
+				t.Errorf("a beat that was refused: %+v", c)
+			}
+			w, writes := writing(t, single(s))
+			w.HSet("h", "f", nil, time.Hour)
+			redistest.Await(t, "an answer", func() bool { return writes.Counts().LastError != "" })
+			for _, m := range []*Meter{beats, writes} {
+				if got := m.Counts().LastError; !strings.HasPrefix(got, c.want+" ") {
+					t.Errorf("the last error is %q, want %s", got, c.want)
+				}
+			}
+		})
 	}
 }
