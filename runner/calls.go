@@ -48,7 +48,7 @@ func (a *app) newCallsCommand() *cobra.Command {
 			return printCalls(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), q)
 		},
 	}
-	cmd.Flags().BoolVar(&q.follow, "follow", false, "go on with what is added, over rotation, until interrupted")
+	cmd.Flags().BoolVar(&q.follow, "follow", false, "go on with what is added, also over logrotate's rename or copytruncate, until interrupted")
 	cmd.Flags().StringVar(&q.route, "route", "", "only calls of the route with this id; global: of global rules")
 	cmd.Flags().BoolVar(&q.asJSON, "json", false, "print the lines as they are")
 	cmd.Flags().StringVar(&q.file, "file", "", "another log than the setting's")
@@ -73,7 +73,9 @@ func printCalls(ctx context.Context, out, aside io.Writer, q callsQuery) error {
 		}
 		return table.print(l)
 	}, func(err error) {
-		damaged++
+		if errors.Is(err, calls.ErrDamaged) {
+			damaged++
+		}
 		fmt.Fprintln(aside, err)
 	})
 	var err error

@@ -21,9 +21,7 @@ func requestsIn(t *testing.T, file string) []string {
 	t.Helper()
 	var all []string
 	r := NewReader(func(l *Line) error {
-		_, after, _ := strings.Cut(string(l.Text), `"connection_requests":`)
-		number, _, _ := strings.Cut(after, ",")
-		all = append(all, number)
+		all = append(all, requestNumber(string(l.Text)))
 		return nil
 	}, func(err error) { t.Error(err) })
 	if err := r.Read(file); err != nil {

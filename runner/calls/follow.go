@@ -17,8 +17,8 @@ const (
 	listTries = 10
 )
 
-// Follow reads the log's files, then goes on with what is added, over rotation, until the context ends. A log that is not
-// there yet is waited for.
+// Follow reads the log's files, then goes on with what is added, until the context ends: over the runner's own rotation, and over
+// logrotate's, by a new name or by copytruncate. A log that is not there yet is waited for.
 func (r *Reader) Follow(ctx context.Context, file string) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
@@ -41,6 +41,9 @@ func (r *Reader) Follow(ctx context.Context, file string) error {
 func (r *Reader) step(file string) error {
 	for {
 		if r.file != nil {
+			if err := r.checkTruncation(); err != nil {
+				return err
+			}
 			if err := r.toEnd(); err != nil {
 				return err
 			}

@@ -47,12 +47,14 @@ type Reader struct {
 	file    *os.File
 	lines   *bufio.Reader
 	number  int
+	offset  int64  // of what was read of the file
+	tail    []byte // what was read last, see truncated.go
 	rest    []byte // of a line whose end is not there yet
 	tooLong bool
 }
 
 // NewReader returns a reader that hands each line to take, until that fails, and tells damaged of each that is none, by
-// file and number.
+// file and number (ErrDamaged), and of lines that Follow may have missed (ErrTruncated).
 func NewReader(take func(*Line) error, damaged func(error)) *Reader {
 	return &Reader{take: take, damaged: damaged}
 }
@@ -70,22 +72,25 @@ func (r *Reader) Read(file string) error {
 
 func (r *Reader) begin(f *os.File) {
 	r.file, r.lines = f, bufio.NewReader(f)
-	r.number, r.rest, r.tooLong = 0, r.rest[:0], false
+	r.number, r.offset, r.tail, r.rest, r.tooLong = 0, 0, r.tail[:0], r.rest[:0], false
 }
 
-// close ends a file. A line without its end is one all the same if it is whole.
-func (r *Reader) close() error {
-	var err error
-	if len(r.rest) > 0 || r.tooLong {
-		err = r.line()
+// close ends a file.
+func (r *Reader) close() error { return errors.Join(r.lastLine(), r.file.Close()) }
+
+// lastLine takes a line without its end, which is one all the same if it is whole.
+func (r *Reader) lastLine() error {
+	if len(r.rest) == 0 && !r.tooLong {
+		return nil
 	}
-	return errors.Join(err, r.file.Close())
+	return r.line()
 }
 
 // toEnd reads what is there now.
 func (r *Reader) toEnd() error {
 	for {
 		part, err := r.lines.ReadSlice('\n')
+		r.consumed(part)
 		if len(r.rest)+len(part) > maxLine {
 			r.tooLong = true
 			r.rest = r.rest[:0]

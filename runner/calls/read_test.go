@@ -3,11 +3,12 @@ package calls
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -63,38 +64,18 @@ func TestReadWithoutALog(t *testing.T) {
 func TestFollowOverRotation(t *testing.T) {
 	o := options(t)
 	o.RotateBytes = 2000
-	var mu sync.Mutex
-	var got []string
-	count := func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(got)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	r := NewReader(func(l *Line) error {
-		mu.Lock()
-		defer mu.Unlock()
-		_, after, _ := strings.Cut(string(l.Text), `"connection_requests":`)
-		number, _, _ := strings.Cut(after, ",")
-		got = append(got, number)
-		return nil
-	}, func(err error) { t.Error(err) })
-	ended := make(chan error, 1)
-	go func() { ended <- r.Follow(ctx, o.File) }() // before the log is there
+	f := follow(t, o.File) // before the log is there
 	l := open(t, o)
 	var want []string
 	for n := uint64(1); n <= 60; n++ {
 		putAndWait(t, l, n)
 		want = append(want, numberText(n))
 		if n == 30 {
-			waitFor(t, func() bool { return count() == 30 })
+			waitFor(t, func() bool { return f.has("30") })
 		}
 	}
-	waitFor(t, func() bool { return count() >= 60 })
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	waitFor(t, func() bool { return f.has("60") })
+	got := f.end(t)
 	if files, err := Files(o.File); err != nil || len(files) < 4 {
 		t.Errorf("files %v, %v", files, err)
 	}
@@ -141,6 +122,63 @@ func TestFollowWaitsForTheRestOfALine(t *testing.T) {
 	appendTo(good + good)
 	step(5)
 	step(5)
+}
+
+// TestFollowTruncated: a truncated file is noticed also when it has grown beyond what was read of it, and what the reader had not read
+// yet is in a copy, or counts as missing.
+func TestFollowTruncated(t *testing.T) {
+	line := func(n int) string { return fmt.Sprintf(`{"time":"t%d","match":"exchange"}`+"\n", n) }
+	for name, c := range map[string]struct {
+		copied, copyName string // the copy's text; its name from the log's folder, "" for no copy
+		after            string // what the file has after it was truncated
+		want             []int  // the lines that are read
+		damage           error
+	}{
+		"copied":                {line(1) + line(2) + line(3), "calls.jsonl.1", line(4), []int{1, 2, 3, 4}, nil},
+		"nothing new":           {line(1), "calls.jsonl.1", line(4), []int{1, 4}, nil},
+		"grown again":           {line(1) + line(2), "calls.jsonl-20261201", strings.Repeat(line(4), 3), []int{1, 2, 4, 4, 4}, nil},
+		"still empty":           {line(1) + line(2), "calls.jsonl.1", "", []int{1, 2}, nil},
+		"copied in a line":      {line(1) + line(2) + line(3)[:9], "calls.jsonl.1", line(4), []int{1, 2, 4}, ErrDamaged},
+		"copied before the end": {line(1)[:20], "calls.jsonl.1", line(4), []int{1, 4}, nil},
+		"no copy":               {"", "", line(4), []int{1, 4}, ErrTruncated},
+		"a copy somewhere else": {line(1) + line(2), "../calls.jsonl.1", line(4), []int{1, 4}, ErrTruncated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "deep", "calls.jsonl")
+			var got []int
+			var damage []error
+			r := NewReader(func(l *Line) error {
+				n, err := strconv.Atoi(l.Time[1:])
+				got = append(got, n)
+				return err
+			}, func(err error) { damage = append(damage, err) })
+			write := func(name, text string) {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			step := func() {
+				if err := r.step(file); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(file, line(1))
+			step()
+			if c.copyName != "" {
+				write(filepath.Join(filepath.Dir(file), c.copyName), c.copied)
+			}
+			write(file+".2", line(7)+line(8)) // of an earlier rotation
+			write(file, c.after)              // truncates it
+			step()
+			step()
+			if !slices.Equal(got, c.want) {
+				t.Errorf("read %v, want %v", got, c.want)
+			}
+			if err := errors.Join(damage...); !errors.Is(err, c.damage) || len(damage) > 1 {
+				t.Errorf("damage %v, want %v", err, c.damage)
+			}
+		})
+	}
 }
 
 // TestReadStopsWithItsTaker, as when the terminal is gone.
