@@ -81,7 +81,7 @@ func (s *serving) listen(path string, passed *server.Passed) (err error) {
 		s.socket, s.activated = passed.Socket, passed.Socket != nil
 	}
 	if s.socket == nil {
-		if s.socket, err = server.Listen(path, path+lockSuffix); err != nil {
+		if s.socket, err = server.Listen(path); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ func TestDrainGoesOnServing(t *testing.T) {
 	if served > 800*time.Millisecond || took < 850*time.Millisecond || took > 2*time.Second {
 		t.Errorf("served for %v, ended after %v", served, took)
 	}
-	if entries, err := filepath.Glob(b.path + "*"); err != nil || len(entries) != 1 || entries[0] != b.path+lockSuffix {
+	if entries, err := filepath.Glob(b.path + "*"); err != nil || len(entries) > 0 {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }

@@ -19,8 +19,6 @@ import (
 const (
 	addressEnv    = "APISIX_LISTEN_ADDRESS"
 	addressPrefix = "unix:"
-	// lockSuffix names the file beside the socket that holds the next free block of token numbers.
-	lockSuffix = ".tokens"
 )
 
 var (
@@ -46,7 +44,7 @@ func serve(ctx context.Context, o conf.Runner, r role, p place, all []plugin.Plu
 	if err != nil {
 		return err
 	}
-	numbers, err := server.ReserveNumbers(path+lockSuffix, func(err error) { log.Warn().Err(err).Msg("token numbers") })
+	numbers, err := server.ReserveNumbers(server.NumbersFile(path), func(err error) { log.Warn().Err(err).Msg("token numbers") })
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,7 @@ func BenchmarkGateway(b *testing.B) {
 
 func serveInProcess(b *testing.B, s *stack.Stack) {
 	b.Helper()
-	numbers, err := server.ReserveNumbers(s.Socket()+".tokens", func(err error) { b.Error(err) })
+	numbers, err := server.ReserveNumbers(server.NumbersFile(s.Socket()), func(err error) { b.Error(err) })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func serveInProcess(b *testing.B, s *stack.Stack) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	socket, err := server.Listen(s.Socket(), s.Socket()+".tokens")
+	socket, err := server.Listen(s.Socket())
 	if err != nil {
 		b.Fatal(err)
 	}

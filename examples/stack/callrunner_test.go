@@ -106,8 +106,7 @@ func (r *callRunner) sweep(ctx context.Context) {
 // serve starts a server, which knows no token of another's.
 func (r *callRunner) serve() {
 	r.t.Helper()
-	lock := r.s.Socket() + ".tokens"
-	numbers, err := server.ReserveNumbers(lock, func(err error) { r.t.Error(err) })
+	numbers, err := server.ReserveNumbers(server.NumbersFile(r.s.Socket()), func(err error) { r.t.Error(err) })
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -120,7 +119,7 @@ func (r *callRunner) serve() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	socket, err := server.Listen(r.s.Socket(), lock)
+	socket, err := server.Listen(r.s.Socket())
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func serveLibrary() {
 }
 
 func serveOurs(path string) {
-	numbers, err := ReserveNumbers(path+".tokens", func(error) {})
+	numbers, err := ReserveNumbers(NumbersFile(path), func(error) {})
 	if err != nil {
 		panic(err)
 	}

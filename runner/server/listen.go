@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,15 +34,16 @@ type fileID struct {
 	device, inode uint64
 }
 
-// Listen makes the socket. One that nobody serves any more is replaced; one that is served is not. The lock file keeps two
-// processes that start at once from replacing each other's.
-func Listen(path, lockFile string) (s *Socket, err error) {
-	lock, err := os.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
+// Listen makes the socket. One that nobody serves any more is replaced; one that is served is not. A lock on the folder's file of
+// numbers keeps two processes that start at once from replacing each other's.
+func Listen(path string) (s *Socket, err error) {
+	lock, err := os.OpenFile(NumbersFile(path), os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil { // without it there is only the race that it prevents
 		defer func() { err = errors.Join(err, lock.Close()) }()
 		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-			return nil, fmt.Errorf("lock %s: %w", lockFile, err)
+			return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 		}
+		removeLitter(path)
 	}
 	if err := makeRoom(path); err != nil {
 		return nil, err
@@ -88,6 +91,44 @@ func makeRoom(path string) error {
 		return fmt.Errorf("%w, or so it seems: %s: %w", ErrServed, path, err)
 	}
 	return os.Remove(path)
+}
+
+// removeLitter removes what runners that were killed left beside a socket, if its name differs from the socket's in digits only: APISIX
+// names its runner's socket by its own process id, so that no other runner would ever replace it. Litter is no reason not to serve:
+// what cannot be removed stays. The folder's lock must be held, so that no runner of ours is between making and serving a socket.
+func removeLitter(path string) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		name, _ := strings.CutSuffix(e.Name(), controlSuffix)
+		other := filepath.Join(filepath.Dir(path), name)
+		if e.Type() != fs.ModeSocket || other == path || withoutDigits(other) != withoutDigits(path) {
+			continue
+		}
+		if isDead("unix", other) && isDead("unixpacket", other+controlSuffix) {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+}
+
+func withoutDigits(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' {
+			return -1
+		}
+		return c
+	}, name)
+}
+
+// isDead reports whether there is no socket at a path, or one that nobody serves.
+func isDead(network, path string) bool {
+	conn, err := net.DialTimeout(network, path, dialWait)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err != nil && isAbsent(err)
 }
 
 // Remove removes the socket's file, if it is still ours: somebody else may have made one at the same path. The listener must

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -21,8 +22,15 @@ const blockSize = 1 << 16
 // blocks is how many there are of 32-bit numbers.
 const blocks = 1 << 16
 
-// Numbers gives out tokens that no other process on the same socket path gives out: blocks of them are reserved in a file
-// beside the socket, which holds the number of the next free block. Where the file cannot be kept, a random block is taken
+// numbersFile is the file in a socket's folder that holds the number of the next free block.
+const numbersFile = "fivetuple.tokens"
+
+// NumbersFile returns the file in which a socket's numbers are reserved. It is one for all sockets of a folder, and stays: APISIX
+// gives its runner another path whenever APISIX starts (apisix-PID.sock), so that files of their own would fill the folder.
+func NumbersFile(socket string) string { return filepath.Join(filepath.Dir(socket), numbersFile) }
+
+// Numbers gives out tokens that no other process on a socket path of the same folder gives out: blocks of them are reserved in a
+// file beside the sockets, which holds the number of the next free block. Where the file cannot be kept, a random block is taken
 // each time: then another process has a given block with a probability of 1 in 65,536.
 type Numbers struct {
 	path string

@@ -34,7 +34,7 @@ func startWithLast(t *testing.T, last <-chan struct{}) (*Server, *Socket, *Contr
 		t.Fatal(err)
 	}
 	path := filepath.Join(socketDir(t), "s")
-	socket, err := Listen(path, path+".tokens")
+	socket, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
