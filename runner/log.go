@@ -1,15 +1,32 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"fivetuple/conf"
 )
 
-// newLog returns a logger as the settings say; the level was checked when they were loaded.
-func newLog(w io.Writer, o conf.Log) zerolog.Logger {
+const (
+	// logLines is how many log lines wait for standard error; more are lost and counted.
+	logLines = 1024
+	// logCloseTime is how long the last log lines may take: APISIX kills its runner a second after SIGTERM.
+	logCloseTime = 100 * time.Millisecond
+)
+
+// serviceLog is the log of a process that stays up.
+type serviceLog struct {
+	zerolog.Logger
+	lines *lineQueue
+}
+
+// openLog returns a log as the settings say, until close; the level was checked when they were loaded.
+func openLog(w io.Writer, o conf.Log) serviceLog {
 	if o.Format == conf.FormatConsole {
 		w = zerolog.ConsoleWriter{Out: w, NoColor: true}
 	}
@@ -17,5 +34,81 @@ func newLog(w io.Writer, o conf.Log) zerolog.Logger {
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+	lines := newLineQueue(w)
+	return serviceLog{zerolog.New(lines).Level(level).With().Timestamp().Logger(), lines}
+}
+
+// close writes the lines that wait, for logCloseTime at most.
+func (l serviceLog) close() { l.lines.close() }
+
+// lineQueue hands log lines to a writer without making anybody wait for it: whoever reads standard error may be slow, may have stopped
+// (a container engine, a terminal), or may be gone. What there is no room for, and what cannot be written, is lost and counted.
+type lineQueue struct {
+	to      io.Writer
+	waiting chan []byte
+	lost    atomic.Uint64
+	noted   uint64 // of the lost ones, those that a line of the log tells of
+	stop    chan struct{}
+	ended   chan struct{}
+}
+
+func newLineQueue(to io.Writer) *lineQueue {
+	q := &lineQueue{to: to, waiting: make(chan []byte, logLines), stop: make(chan struct{}), ended: make(chan struct{})}
+	go q.run()
+	return q
+}
+
+// Write takes a line, and never fails.
+func (q *lineQueue) Write(line []byte) (int, error) {
+	select {
+	case q.waiting <- bytes.Clone(line):
+	default:
+		q.lost.Add(1)
+	}
+	return len(line), nil
+}
+
+func (q *lineQueue) run() {
+	defer close(q.ended)
+	for {
+		select {
+		case line := <-q.waiting:
+			q.pass(line)
+		case <-q.stop:
+			for {
+				select {
+				case line := <-q.waiting:
+					q.pass(line)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// pass writes a line. If it can be written, so can a line about those that could not.
+func (q *lineQueue) pass(line []byte) {
+	if _, err := q.to.Write(line); err != nil {
+		q.lost.Add(1)
+		return
+	}
+	lost := q.lost.Load()
+	if lost == q.noted {
+		return
+	}
+	_, err := fmt.Fprintf(q.to, `{"level":"warn","lines":%d,"time":%q,"message":"log lines were lost: nobody read standard error"}`+"\n",
+		lost-q.noted, time.Now().Format(time.RFC3339))
+	if err == nil {
+		q.noted = lost
+	}
+}
+
+// close ends the queue. A writer that does not return is left behind: the process ends.
+func (q *lineQueue) close() {
+	close(q.stop)
+	select {
+	case <-q.ended:
+	case <-time.After(logCloseTime):
+	}
 }

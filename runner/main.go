@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -15,7 +16,23 @@ func main() {
 	err := newRootCommand().ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "fivetuple:", err)
+		printError(err)
 		os.Exit(1)
+	}
+}
+
+// printTime is how long an error may take to be printed: a process that failed has to end, so that somebody starts it again, also if
+// whoever reads standard error has stopped.
+const printTime = time.Second
+
+func printError(err error) {
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		fmt.Fprintln(os.Stderr, "fivetuple:", err)
+	}()
+	select {
+	case <-printed:
+	case <-time.After(printTime):
 	}
 }

@@ -36,7 +36,9 @@ func newExtPlugin(t *testing.T, drain time.Duration) *extPlugin {
 }
 
 // socket is the path that APISIX with a process id gives its runner.
-func (e *extPlugin) socket(pid int) string { return filepath.Join(e.conf, fmt.Sprintf("apisix-%d.sock", pid)) }
+func (e *extPlugin) socket(pid int) string {
+	return filepath.Join(e.conf, fmt.Sprintf("apisix-%d.sock", pid))
+}
 
 // by returns the command of ext-plugin.cmd, as run by APISIX with a process id.
 func (e *extPlugin) by(pid int) *exec.Cmd {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"fivetuple/bpf"
@@ -21,14 +20,16 @@ func (a *app) newRunCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Serve APISIX as its plugin runner",
 		Long: "Serve APISIX as its plugin runner, on the unix socket that APISIX_LISTEN_ADDRESS=unix:PATH or the setting\n" +
-			"runner.socket names. Wants no capability: only read permission on the agent's pins.",
+			"runner.socket names. Wants no capability: only read permission on the agent's pins.\n\n" + signalsHelp,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.load()
 			if err != nil {
 				return err
 			}
-			log := newLog(cmd.ErrOrStderr(), c.Log)
+			log := openLog(cmd.ErrOrStderr(), c.Log)
+			defer log.close()
+			defer stayUp(log.Logger)()
 			if withAgent {
 				return runBoth(cmd.Context(), c, log)
 			}
@@ -43,13 +44,13 @@ func (a *app) newRunCommand() *cobra.Command {
 }
 
 // runBoth is the agent and the runner in one process; when one of them ends, both do.
-func runBoth(ctx context.Context, c conf.Config, log zerolog.Logger) error {
+func runBoth(ctx context.Context, c conf.Config, log serviceLog) error {
 	c.Agent.OnExit = bpf.ExitRemove // there is no other agent that would go on with it
 	agent, err := bpf.Start(c.Agent, log.With().Str("part", "agent").Logger())
 	if err != nil {
 		return err
 	}
-	if err := startWatch(agent, c.Watch, log); err != nil {
+	if err := startWatch(agent, c.Watch, log.Logger); err != nil {
 		return errors.Join(err, agent.Close())
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -67,7 +68,8 @@ func runBoth(ctx context.Context, c conf.Config, log zerolog.Logger) error {
 }
 
 // runRunner serves until the context ends, or another process takes over.
-func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) error {
+func runRunner(ctx context.Context, c conf.Config, r role, events serviceLog) error {
+	log := events.Logger
 	clock, err := bpf.NewClock()
 	if err != nil {
 		return err
@@ -104,6 +106,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, log zerolog.Logger) e
 	shared.start(ctx, out.registry, sources)
 	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, shared.verdicts(log), log)
 	metrics.RegisterBaselines(out.registry, learned.Counters)
+	metrics.RegisterEvents(out.registry, events.lines.lost.Load)
 	learned.start(ctx)
 	out.start(ctx, cor, c.Metrics.Listen, log)
 	return serve(ctx, c.Runner, r, place{shared, last}, plugins.All(plugins.Deps{

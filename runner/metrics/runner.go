@@ -114,6 +114,12 @@ func RegisterFlags(registry prometheus.Registerer, notWritten func() uint64) {
 		"Flagged calls without a line of their own in the runner's log, because there were too many at once.", nil, notWritten))
 }
 
+// RegisterEvents registers how many lines of the runner's own log were lost.
+func RegisterEvents(registry prometheus.Registerer, lost func() uint64) {
+	registry.MustRegister(counterFunc("event_lines_lost_total",
+		"Lines of the runner's own log that were lost, because nobody read standard error.", nil, lost))
+}
+
 // RegisterLog registers what became of records in the log of calls.
 func RegisterLog(registry prometheus.Registerer, counts func() calls.LogCounts) {
 	RegisterQueue(registry, "log", func() uint64 { return counts().Dropped }, func() int { return counts().Waiting })
