@@ -436,9 +436,9 @@ func TestHeartbeat(t *testing.T) {
 	pins := pinFolder(t, false)
 	runAgent(t, here, startAgent(t, agentOptions(pins)))
 	reader := newTestReader(t, pins)
-	first := reader.view.Load().heartbeat
+	first := reader.view.Load().published.Heartbeat
 	eventually(t, 3*time.Second, "another heartbeat", func() bool {
-		return reader.Refresh() == nil && reader.view.Load().heartbeat > first
+		return reader.Refresh() == nil && reader.view.Load().published.Heartbeat > first
 	})
 }
 

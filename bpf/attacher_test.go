@@ -253,7 +253,7 @@ func watchHeartbeat(t *testing.T, pins string) (oldest func() time.Duration) {
 			case <-time.After(10 * time.Millisecond):
 			}
 			if reader.Refresh() == nil {
-				most = max(most, time.Duration(reader.clock.Now()-reader.view.Load().heartbeat))
+				most = max(most, time.Duration(reader.clock.Now()-reader.view.Load().published.Heartbeat))
 			}
 		}
 	}()

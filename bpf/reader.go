@@ -42,8 +42,8 @@ type view struct {
 	flows, udp, meta *ebpf.Map
 	read             *ebpf.Program // nil: there is none that this process may run, and a record is copied twice
 	inodes           pinsSeen
-	heartbeat        uint64
-	err              error // why there is no table
+	published        flow.Meta // what the agent last published; zero if there is no table
+	err              error     // why there is no table
 }
 
 // refreshEvery bounds how late a reader notices new tables or an agent's end, beside the setting `stale`.
@@ -86,6 +86,23 @@ func (r *Reader) Refresh() error {
 	return r.usable(next)
 }
 
+// ReaderState is what a reader knows of the tables.
+type ReaderState struct {
+	Err  error         // what Lookup says for every connection; nil: records can be read
+	Meta flow.Meta     // what the agent last published; zero if there are no tables
+	Age  time.Duration // of its heartbeat
+}
+
+// State returns what the last refresh found.
+func (r *Reader) State() ReaderState {
+	v := r.view.Load()
+	s := ReaderState{Err: r.usable(v), Meta: v.published}
+	if v.err == nil {
+		s.Age = r.age(v)
+	}
+	return s
+}
+
 // Lookup implements flow.Table.
 func (r *Reader) Lookup(k flow.Key, record *flow.Record) error {
 	v := r.view.Load()
@@ -116,10 +133,15 @@ func (r *Reader) usable(v *view) error {
 	if v.err != nil {
 		return v.err
 	}
-	if age := r.clock.Now() - v.heartbeat; int64(age) > int64(r.stale) {
+	if r.age(v) > r.stale {
 		return flow.ErrStale
 	}
 	return nil
+}
+
+// age returns the time since the agent's last heartbeat.
+func (r *Reader) age(v *view) time.Duration {
+	return time.Duration(r.clock.Now() - v.published.Heartbeat)
 }
 
 // look opens what the pins show now, and keeps what has not changed.
@@ -141,7 +163,7 @@ func (r *Reader) look(last *view) *view {
 		return &view{err: fmt.Errorf("%w: %016x, known %016x", flow.ErrLayout, meta.Layout, r.hash)}
 	}
 	next := *last
-	next.heartbeat = meta.Heartbeat
+	next.published = meta
 	return &next
 }
 

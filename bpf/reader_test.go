@@ -118,6 +118,9 @@ func TestReaderWithoutTables(t *testing.T) {
 		if err := r.Lookup(tuple4.key(flow.TCP), &record); !errors.Is(err, flow.ErrNoTable) || r.HasUDP(flow.Key{}) {
 			t.Errorf("%s: got %v", root, err)
 		}
+		if s := r.State(); !errors.Is(s.Err, flow.ErrNoTable) || s.Meta != (flow.Meta{}) || s.Age != 0 {
+			t.Errorf("%s: %+v", root, s)
+		}
 	}
 }
 
@@ -152,13 +155,20 @@ func TestReaderStale(t *testing.T) {
 	must(t, err)
 	meta := freshMeta(t)
 	meta.Heartbeat -= uint64(2 * time.Second)
+	meta.Interfaces = 3
 	must(t, p.writeMeta(meta))
 	if err := r.Refresh(); !errors.Is(err, flow.ErrStale) {
 		t.Errorf("two seconds old: %v", err)
 	}
+	if s := r.State(); !errors.Is(s.Err, flow.ErrStale) || s.Age < 2*time.Second || s.Age > 10*time.Second || s.Meta.Interfaces != 3 {
+		t.Errorf("two seconds old: %+v", s)
+	}
 	must(t, p.writeMeta(freshMeta(t)))
 	if err := r.Refresh(); err != nil {
 		t.Errorf("fresh again: %v", err)
+	}
+	if s := r.State(); s.Err != nil || s.Age < 0 || s.Age > time.Second || s.Meta.Layout == 0 {
+		t.Errorf("fresh again: %+v", s)
 	}
 	meta.Heartbeat = clock.Now() + uint64(time.Hour) // read before the agent's clock is: not stale
 	must(t, p.writeMeta(meta))

@@ -189,23 +189,10 @@ func (c *Correlator) judgeLook(s *shard, conn *connection, r *flow.Record, p, wa
 
 // reason names why there is no record.
 func (c *Correlator) reason(err error, key flow.Key) Reason {
-	for _, known := range []struct {
-		err    error
-		reason Reason
-	}{
-		{flow.ErrNoTable, ReasonPins},
-		{flow.ErrLayout, ReasonLayout},
-		{flow.ErrStale, ReasonStale},
-		{flow.ErrBusy, ReasonBusy},
-	} {
-		if errors.Is(err, known.err) {
-			return known.reason
-		}
-	}
-	if !errors.Is(err, flow.ErrNotFound) {
-		return ReasonTable
-	}
-	if c.table.HasUDP(key) {
+	switch {
+	case !errors.Is(err, flow.ErrNotFound):
+		return ReasonOf(err)
+	case c.table.HasUDP(key):
 		return ReasonQUIC
 	}
 	return ReasonUnknownFlow

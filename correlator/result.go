@@ -1,6 +1,8 @@
 package correlator
 
 import (
+	"errors"
+
 	"fivetuple/correlator/flow"
 	"fivetuple/correlator/signal"
 )
@@ -43,6 +45,24 @@ const (
 	ReasonContended     Reason = "contended"      // the record lacks segments: they were counted without their place
 	ReasonEarlyResponse Reason = "early-response" // the call before was answered before its body had arrived
 )
+
+// ReasonOf names why a table cannot be read. The error is one of flow.Table's, but not flow.ErrNotFound.
+func ReasonOf(err error) Reason {
+	for _, known := range []struct {
+		err    error
+		reason Reason
+	}{
+		{flow.ErrNoTable, ReasonPins},
+		{flow.ErrLayout, ReasonLayout},
+		{flow.ErrStale, ReasonStale},
+		{flow.ErrBusy, ReasonBusy},
+	} {
+		if errors.Is(err, known.err) {
+			return known.reason
+		}
+	}
+	return ReasonTable
+}
 
 // Result is what is known of a call when its plugin runs. Times are in microseconds.
 type Result struct {

@@ -38,7 +38,9 @@ type output struct {
 	flagged  *calls.Queue // of the lines for flagged calls
 	counters *plugins.Counters
 	stats    *server.Stats
+	seen     *server.SeenRoutes
 	registry *prometheus.Registry
+	reader   *bpf.Reader
 	stop     context.CancelFunc
 	wait     sync.WaitGroup
 }
@@ -54,7 +56,7 @@ func newFigures(c conf.Config) *report.Figures {
 // newOutput opens the log and registers what is counted; told is told of flagged calls. A log that cannot be written is no reason
 // not to serve.
 func newOutput(c conf.Config, clock bpf.Clock, figures *report.Figures, told func(*correlator.CallRecord), log zerolog.Logger) *output {
-	o := &output{clock: clock, figures: figures, counters: new(plugins.Counters), stats: new(server.Stats), registry: prometheus.NewRegistry(), stop: func() {}}
+	o := &output{clock: clock, figures: figures, counters: new(plugins.Counters), stats: new(server.Stats), seen: new(server.SeenRoutes), registry: prometheus.NewRegistry(), stop: func() {}}
 	o.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.RegisterServer(o.registry, o.stats)
 	metrics.RegisterPlugins(o.registry, o.counters)
@@ -94,8 +96,9 @@ func (o *output) openLog(c conf.Calls, log zerolog.Logger) {
 	metrics.RegisterLog(o.registry, l.Counts)
 }
 
-// table returns a reader's table, whose look-ups are counted.
+// table returns a reader's table, whose look-ups are counted, and which is kept fresh from start to close.
 func (o *output) table(reader *bpf.Reader) flow.Table {
+	o.reader = reader
 	metrics.RegisterTables(o.registry, reader.Counts, o.clock.Now)
 	return metrics.NewLookups(o.registry, reader)
 }
@@ -126,14 +129,19 @@ func (o *output) path(c conf.Calls) func([]byte) string {
 	return func(path []byte) string { return calls.Path(c.Path, string(path)) }
 }
 
-// start looks for ended calls, and serves the metrics, until close.
-func (o *output) start(ctx context.Context, cor *correlator.Correlator, listen string, log zerolog.Logger) {
+// start looks for ended calls and for records, and serves the metrics, until close.
+func (o *output) start(ctx context.Context, cor *correlator.Correlator, records *records, listen string, log zerolog.Logger) {
 	metrics.RegisterCorrelator(o.registry, cor.Counters)
 	ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx)) // calls come, and metrics are read, while the runner drains
 	o.wait.Go(func() { o.sweep(ctx, cor) })
+	o.wait.Go(func() { o.reader.Run(ctx) })
+	o.wait.Go(func() { records.run(ctx) })
 	if listen != "" {
+		pages := metrics.Pages{
+			Report: report.Handler(o.figures), Ready: metrics.ReadyHandler(records.readiness), Routes: routesHandler(o.seen),
+		}
 		o.wait.Go(func() {
-			metrics.Serve(ctx, listen, metrics.Handler(o.registry, report.Handler(o.figures)), log.With().Str("part", "metrics").Logger())
+			metrics.Serve(ctx, listen, metrics.Handler(o.registry, pages), log.With().Str("part", "metrics").Logger())
 		})
 	}
 }

@@ -2,13 +2,11 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,10 +26,7 @@ func newExtPlugin(t *testing.T, drain time.Duration) *extPlugin {
 	e := &extPlugin{bench: newBench(t, drain)}
 	e.conf = filepath.Join(e.dir, "conf")
 	must(t, os.Mkdir(e.conf, 0o755))
-	file := filepath.Join(e.dir, "fivetuple.yaml")
-	settings, err := os.ReadFile(file)
-	must(t, err)
-	must(t, os.WriteFile(file, []byte(strings.Replace(string(settings), "socket: "+e.path, `socket: ""`, 1)), 0o600))
+	e.set("socket: "+e.path, `socket: ""`)
 	return e
 }
 
@@ -70,19 +65,7 @@ func prepare(t *testing.T, path, route string) uint32 {
 	b.Finish(pc.ReqEnd(b))
 	conn := dialSocket(t, path)
 	defer func() { _ = conn.Close() }()
-	payload := b.FinishedBytes()
-	_, err := conn.Write(append([]byte{1, 0, 0, byte(len(payload))}, payload...))
-	must(t, err)
-	header := make([]byte, 4)
-	_, err = io.ReadFull(conn, header)
-	must(t, err)
-	answer := make([]byte, header[3])
-	_, err = io.ReadFull(conn, answer)
-	must(t, err)
-	if header[0] != 1 {
-		t.Fatalf("answer of type %d", header[0])
-	}
-	return pc.GetRootAsResp(answer, 0).ConfToken()
+	return pc.GetRootAsResp(frameTrip(t, conn, 1, b.FinishedBytes()), 0).ConfToken()
 }
 
 // TestExtPluginLeavesNoLitter: however runners end, APISIX's folder does not fill up with what they leave, and no token is given out

@@ -115,6 +115,23 @@ func TestAgentRestartsWithItsRights(t *testing.T) {
 	}
 }
 
+// TestQuickStartLeavesNothing: `run --agent` removes its tables when it ends, with what people flagged.
+func TestQuickStartLeavesNothing(t *testing.T) {
+	l := newLimited(t, []string{"BPF", "NET_ADMIN", "PERFMON"})
+	for range 2 {
+		p := l.runIn(l.lab.Gateway.Start, l.command("run", "--agent")).ready()
+		l.wantFlagged(0)
+		l.output(l.command("sources", "flag", "192.0.2.1", "--for", "1h"))
+		l.wantFlagged(1)
+		p.terminate()
+		must(t, p.ends())
+		left, err := filepath.Glob(filepath.Join(l.pins(), "[vl]*")) // tables and links
+		if must(t, err); len(left) > 0 {
+			t.Errorf("left are %v", left)
+		}
+	}
+}
+
 func (l *limited) wantFlagged(n int) {
 	l.t.Helper()
 	if out := l.output(l.command("sources", "list", "--json")); strings.Count(out, `"192.0.2.`) != n {

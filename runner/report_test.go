@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"fivetuple/conf"
 	"fivetuple/correlator"
 	"fivetuple/correlator/signal"
+	"fivetuple/runner/metrics"
 	"fivetuple/runner/report"
 )
 
@@ -93,14 +93,7 @@ func reportCommand(t *testing.T, settings string, args ...string) (string, error
 // servedOutput is a runner's output that serves on an address until the test ends.
 func servedOutput(t *testing.T) (out *output, address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address = freeAddress(t)
 	c := conf.Default()
 	c.Calls.File, c.Metrics.Listen, c.Agent.Pins.Path = "", address, t.TempDir()
 	out, _ = outputOf(t, c)
@@ -112,7 +105,8 @@ func servedOutput(t *testing.T) (out *output, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.start(t.Context(), cor, address, zerolog.Nop())
+	records := newRecords(func() metrics.Readiness { return readinessOf(reader.State(), c.Agent.Interfaces) }, zerolog.Nop())
+	out.start(t.Context(), cor, records, address, zerolog.Nop())
 	t.Cleanup(func() { out.close(zerolog.Nop()) })
 	return out, address
 }

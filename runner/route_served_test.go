@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	flatbuffers "github.com/google/flatbuffers/go"
 
 	"fivetuple/correlator"
+	"fivetuple/runner/switches"
 )
 
 // TestRouteOfARunner: `fivetuple route` switches what `fivetuple run` serves. A route with a wrong configuration is
@@ -25,8 +28,9 @@ import (
 func TestRouteOfARunner(t *testing.T) {
 	dir := t.TempDir()
 	socket, file, config := filepath.Join(dir, "s"), filepath.Join(dir, "switches.yaml"), filepath.Join(dir, "fivetuple.yaml")
+	listen := freeAddress(t)
 	err := os.WriteFile(config, fmt.Appendf(nil, "runner: {socket: %s, switches: %s, drain: 0s, on_config_error: refuse}\n"+
-		"agent: {pins: {path: %s}}\nlog: {level: error}\ncalls: {file: \"\"}\nbaseline: {file: \"\"}\nmetrics: {listen: \"\"}\n", socket, file, filepath.Join(dir, "pins")), 0o600)
+		"agent: {pins: {path: %s}}\nlog: {level: error}\ncalls: {file: \"\"}\nbaseline: {file: \"\"}\nmetrics: {listen: %q}\n", socket, file, filepath.Join(dir, "pins"), listen), 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +66,59 @@ func TestRouteOfARunner(t *testing.T) {
 			}
 		}
 	}
+	checkNotes(t, conn, listen, file)
+}
+
+// checkNotes: a route that the runner has not seen is switched off, and people are told.
+func checkNotes(t *testing.T, conn net.Conn, listen, file string) {
+	t.Helper()
+	unseen := fmt.Sprintf("the runner at %s has not seen ", listen)
+	note := func(id, to string) string {
+		t.Helper()
+		out, _, err := routeCommandAt(t, listen, file, id, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, _ := strings.Cut(out, unseen)
+		if set, err := switches.Read(file); err != nil || slices.Contains(set.IDs(), id) != (to == "off") {
+			t.Errorf("%s is not %s: %v, %v", id, to, set.IDs(), err)
+		}
+		return after
+	}
+	for _, c := range []struct{ id, to, want string }{
+		{"orders", "off", ""},
+		{"oders", "off", "route oders since it started; it has seen orders\n"},
+		{"oders", "on", ""},
+		{"global", "off", "global rules since it started; it has seen orders\n"},
+	} {
+		if got := note(c.id, c.to); got != c.want {
+			t.Errorf("%s %s: %q, want %q", c.id, c.to, got, c.want)
+		}
+	}
+	prepareWrong(t, conn, "global_rule#1#ext-plugin-pre-req#1")
+	for i := range 12 {
+		prepareWrong(t, conn, fmt.Sprintf("route&service#r%02d&s#ext-plugin-pre-req#1&2", i))
+	}
+	if got := note("global", "off"); got != "" {
+		t.Errorf("global rules: %q", got)
+	}
+	const want = "route x since it started; it has seen global, orders, r00, r01, r02, r03, r04, r05, r06, r07 and 4 more\n"
+	if got := note("x", "off"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if out, _, err := routeCommandAt(t, freeAddress(t), file, "y", "off"); err != nil || !strings.Contains(out, "is not known: no runner answers at ") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
 
 // dialRunner connects when the runner listens.

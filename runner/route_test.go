@@ -16,11 +16,17 @@ import (
 	"fivetuple/runner/switches"
 )
 
-// routeCommand runs `fivetuple route` with a switch file.
+// routeCommand runs `fivetuple route` with a switch file, under a runner that serves no metrics.
 func routeCommand(t *testing.T, file string, args ...string) (out, aside string, err error) {
 	t.Helper()
+	return routeCommandAt(t, "", file, args...)
+}
+
+// routeCommandAt does so under one that serves them.
+func routeCommandAt(t *testing.T, listen, file string, args ...string) (out, aside string, err error) {
+	t.Helper()
 	config := filepath.Join(t.TempDir(), "fivetuple.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "runner: {switches: %s}", file), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, "runner: {switches: %s}\nmetrics: {listen: %q}", file, listen), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
@@ -38,15 +44,16 @@ func TestRouteCommand(t *testing.T) {
 	runner := switches.Follow(file, zerolog.Nop())
 	defer runner.Close()
 	const inForce = "a runner has taken the file: it is in force there\n"
+	const unknown = "whether it has seen the route is not known: the setting metrics.listen is empty\n"
 	for _, c := range []struct{ args, out, aside string }{
 		{"list", "", "0 off, in FILE; there is no such file, so that nothing is off\n"},
 		{"list --json", `{"file":"FILE","off":[],"runner":false}` + "\n", ""},
 		{"orders on", "route orders is on already, in FILE\nthere is no such file, so that nothing is off\n", ""},
-		{"orders off", "route orders is off, in FILE\n" + inForce, ""},
-		{"orders off", "route orders is off already, in FILE\n" + inForce, ""},
-		{"list off", "route list is off, in FILE\n" + inForce, ""},
-		{"global off", "global rules are off, in FILE\n" + inForce, ""},
-		{"-- -x off", "route -x is off, in FILE\n" + inForce, ""},
+		{"orders off", "route orders is off, in FILE\n" + inForce + unknown, ""},
+		{"orders off", "route orders is off already, in FILE\n" + inForce + unknown, ""},
+		{"list off", "route list is off, in FILE\n" + inForce + unknown, ""},
+		{"global off", "global rules are off, in FILE\n" + inForce + unknown, ""},
+		{"-- -x off", "route -x is off, in FILE\n" + inForce + unknown, ""},
 		{"list", "-x\nglobal\nlist\norders\n", "4 off, in FILE; " + inForce},
 		{"list --json", `{"file":"FILE","off":["-x","global","list","orders"],"runner":true}` + "\n", ""},
 		{"orders on", "route orders is on, in FILE\n" + inForce, ""},

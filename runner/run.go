@@ -12,6 +12,7 @@ import (
 	"fivetuple/correlator"
 	"fivetuple/plugins"
 	"fivetuple/runner/metrics"
+	"fivetuple/runner/server"
 )
 
 func (a *app) newRunCommand() *cobra.Command {
@@ -36,7 +37,8 @@ func (a *app) newRunCommand() *cobra.Command {
 			return runRunner(cmd.Context(), c, role{takesOver: takeOver}, log)
 		},
 	}
-	cmd.Flags().BoolVar(&withAgent, "agent", false, "be the agent, too: a quick start on one host")
+	cmd.Flags().BoolVar(&withAgent, "agent", false, "be the agent, too: a quick start on one host. When it ends it leaves nothing in the kernel:\n"+
+		"what people flagged or allowed by `fivetuple sources` is gone, too")
 	cmd.Flags().BoolVar(&takeOver, "take-over", false, "take the place of the runner that serves the socket, without losing a call;\n"+
 		"start as usual if there is none")
 	cmd.MarkFlagsMutuallyExclusive("agent", "take-over")
@@ -45,7 +47,9 @@ func (a *app) newRunCommand() *cobra.Command {
 
 // runBoth is the agent and the runner in one process; when one of them ends, both do.
 func runBoth(ctx context.Context, c conf.Config, log serviceLog) error {
-	c.Agent.OnExit = bpf.ExitRemove // there is no other agent that would go on with it
+	// A quick start leaves nothing behind, whatever agent.on_exit says: a program that counts for nobody, in tables without an agent, would
+	// be found by the next one who looks for what slows the host down. People's flags and allow entries lie in these tables.
+	c.Agent.OnExit = bpf.ExitRemove
 	agent, err := bpf.Start(c.Agent, log.With().Str("part", "agent").Logger())
 	if err != nil {
 		return err
@@ -78,9 +82,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, events serviceLog) er
 	if err != nil {
 		return err
 	}
-	if err := reader.Refresh(); err != nil { // calls say so; the agent may come later
-		log.Warn().Err(err).Msg("no records yet")
-	}
+	available := newRecords(func() metrics.Readiness { return readinessOf(reader.State(), c.Agent.Interfaces) }, log)
 	sources := new(correlator.SourceList)
 	learned := newBaselines(c.Baseline, clock.Now, log)
 	defer learned.close() // after the last records
@@ -102,15 +104,17 @@ func runRunner(ctx context.Context, c conf.Config, r role, events serviceLog) er
 	}
 	ctx, stop := context.WithCancel(ctx) // also when nobody ended it: another process took over, or there is nothing to serve on
 	defer stop()
-	go reader.Run(ctx)
 	shared.start(ctx, out.registry, sources)
 	go followVerdicts(ctx, c.Agent.Pins.Path, clock.Now, sources, shared.verdicts(log), log)
 	metrics.RegisterBaselines(out.registry, learned.Counters)
 	metrics.RegisterEvents(out.registry, events.lines.lost.Load)
 	learned.start(ctx)
-	out.start(ctx, cor, c.Metrics.Listen, log)
-	return serve(ctx, c.Runner, r, place{shared, last}, plugins.All(plugins.Deps{
-		Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Counters: out.counters, Path: out.path(c.Calls),
-		Log: log.With().Str("part", "plugins").Logger(),
-	}), out.stats, log)
+	out.start(ctx, cor, available, c.Metrics.Listen, log)
+	return serve(ctx, c.Runner, r, place{shared, last}, server.Options{
+		Plugins: plugins.All(plugins.Deps{
+			Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Counters: out.counters, Path: out.path(c.Calls),
+			Log: log.With().Str("part", "plugins").Logger(),
+		}),
+		Stats: out.stats, Seen: out.seen, Status: available.status,
+	}, log)
 }

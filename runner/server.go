@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/apache/apisix-go-plugin-runner/pkg/plugin"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 
@@ -34,8 +33,9 @@ type role struct {
 	stays     bool // none may take its place
 }
 
-// serve serves the plugins until the context ends, and for the time of draining after, or until another process takes over.
-func serve(ctx context.Context, o conf.Runner, r role, p place, all []plugin.Plugin, stats *server.Stats, log zerolog.Logger) error {
+// serve serves until the context ends, and for the time of draining after, or until another process takes over. The settings and
+// the state of the process complete how.
+func serve(ctx context.Context, o conf.Runner, r role, p place, how server.Options, log zerolog.Logger) error {
 	passed, err := server.Activated()
 	if err != nil {
 		return err
@@ -50,10 +50,9 @@ func serve(ctx context.Context, o conf.Runner, r role, p place, all []plugin.Plu
 	}
 	off := switches.Follow(o.Switches, log.With().Str("part", "switches").Logger())
 	defer off.Close()
-	srv, err := server.New(server.Options{
-		Plugins: all, OnConfigError: o.OnConfigError, Numbers: numbers.Take, Log: log.With().Str("part", "server").Logger(),
-		Off: off.Off, Stats: stats,
-	})
+	how.OnConfigError, how.Numbers, how.Off = o.OnConfigError, numbers.Take, off.Off
+	how.Log = log.With().Str("part", "server").Logger()
+	srv, err := server.New(how)
 	if err != nil {
 		return err
 	}

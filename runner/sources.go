@@ -26,7 +26,8 @@ func (a *app) newSourcesCommand() *cobra.Command {
 		Use:   "sources",
 		Short: "List, give and take back what is held against addresses",
 		Long: "List what is held against remote addresses, listeners and this host: by the agent's watcher, or by people. Wants read\n" +
-			"permission on the agent's pins; flag and unflag want the agent's rights. Runners know a change within a second.",
+			"permission on the agent's pins; flag and unflag want the agent's rights. Runners know a change within a second. What people\n" +
+			"flagged or allowed outlives a restart of the agent, unless the setting agent.on_exit is remove or the agent is `run --agent`.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.listSources(cmd, asJSON)

@@ -6,5 +6,5 @@
 //   - calls.go: histograms and counters of finished calls, by route; series.go bounds their labels.
 //   - runner.go: what server, plugins, correlator and queues count, baselines.go what was learned, redis.go: what goes to Redis and comes from there; tables.go: what the kernel's tables do.
 //   - lookups.go: look-ups by their result.
-//   - listen.go: where all of it is read.
+//   - listen.go: where all of it is read; ready.go: whether there are records.
 package metrics

@@ -27,9 +27,16 @@ const (
 	listenAgain = 500 * time.Millisecond
 )
 
-// Handler serves /metrics, /healthz and, if there is one, /report, and nothing else. /healthz says that the process serves; whether it has records is
-// the metric fivetuple_tables_readable: without them calls go on all the same, and a restart would not bring them.
-func Handler(registry *prometheus.Registry, report http.Handler) http.Handler {
+// Pages are what is served beside /metrics and /healthz; one that is nil is not.
+type Pages struct {
+	Report http.Handler // /report
+	Ready  http.Handler // /readyz
+	Routes http.Handler // /routes
+}
+
+// Handler serves /metrics, /healthz, the pages, and nothing else. /healthz says that the process serves; whether it has records is
+// /readyz's to say: without them calls go on all the same, and a restart would not bring them.
+func Handler(registry *prometheus.Registry, pages Pages) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes, Timeout: scrapeTime, ErrorHandling: promhttp.ContinueOnError,
@@ -38,8 +45,10 @@ func Handler(registry *prometheus.Registry, report http.Handler) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	if report != nil {
-		mux.Handle("GET /report", report)
+	for path, page := range map[string]http.Handler{"/report": pages.Report, "/readyz": pages.Ready, "/routes": pages.Routes} {
+		if page != nil {
+			mux.Handle("GET "+path, page)
+		}
 	}
 	return mux
 }

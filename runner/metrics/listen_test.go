@@ -21,7 +21,7 @@ func scrape(t *testing.T, registry *prometheus.Registry) string {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	w := httptest.NewRecorder()
-	Handler(registry, nil).ServeHTTP(w, r)
+	Handler(registry, Pages{}).ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
@@ -36,7 +36,7 @@ func serve(t *testing.T, registry *prometheus.Registry) (url string, stop func()
 	address := freeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { Serve(ctx, address, Handler(registry, nil), zerolog.New(zerolog.NewTestWriter(t))) })
+	wg.Go(func() { Serve(ctx, address, Handler(registry, Pages{}), zerolog.New(zerolog.NewTestWriter(t))) })
 	stop = func() {
 		cancel()
 		wg.Wait()
@@ -106,7 +106,7 @@ func TestOnlyTwoPathsAreServed(t *testing.T) {
 	url, stop := serve(t, newWhole(t, 1).Registry)
 	for path, want := range map[string]int{
 		"/healthz": http.StatusOK, "/metrics": http.StatusOK, "/": http.StatusNotFound, "/debug/pprof/": http.StatusNotFound,
-		"/metrics/x": http.StatusNotFound,
+		"/metrics/x": http.StatusNotFound, "/readyz": http.StatusNotFound, "/routes": http.StatusNotFound,
 	} {
 		if status, body := get(t, url+path, ""); status != want || path == "/healthz" && body != "ok\n" {
 			t.Errorf("%s: %d, %.40q", path, status, body)
@@ -137,7 +137,9 @@ func TestPortTaken(t *testing.T) {
 	var said syncBuffer
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { Serve(ctx, other.Addr().String(), Handler(newWhole(t, 1).Registry, nil), zerolog.New(&said)) })
+	wg.Go(func() {
+		Serve(ctx, other.Addr().String(), Handler(newWhole(t, 1).Registry, Pages{}), zerolog.New(&said))
+	})
 	defer wg.Wait()
 	defer cancel()
 	deadline := time.Now().Add(20 * time.Second)

@@ -68,6 +68,7 @@ func (s *Server) parseConf(p prepared) *rules {
 		s.log.Warn().Err(err).Msg("configuration without a route")
 	}
 	r.route, r.phase = route, phase
+	s.seen.add(route)
 	for i, e := range p.conf {
 		name := string(e.name)
 		found, ok := s.plugins[name]

@@ -39,9 +39,13 @@ type Options struct {
 	Numbers func() (uint32, error)
 	// Now is the clock of the tokens; nil: time.Now.
 	Now func() time.Time
+	// Status returns what AskStatus gets; nil: it gets an error.
+	Status func() []byte
 	// Stats is what the server counts in; nil: counters of its own.
 	Stats *Stats
-	Log   zerolog.Logger
+	// Seen gets the routes whose configurations are prepared; nil: nobody asks for them.
+	Seen *SeenRoutes
+	Log  zerolog.Logger
 }
 
 // Stats are what a server counts, since it was made.
@@ -66,10 +70,12 @@ type Server struct {
 	plugins       map[string]plugin.Plugin
 	onConfigError string
 	isOff         func(correlator.Route) bool
+	status        func() []byte
 	log           zerolog.Logger
 	tokens        *tokens
 	peerWait      time.Duration // the constant, but for tests
 	stats         *Stats
+	seen          *SeenRoutes
 
 	mu        sync.Mutex
 	listener  *net.UnixListener
@@ -85,7 +91,7 @@ type Server struct {
 // New returns a server of plugins with different names.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		plugins: make(map[string]plugin.Plugin), onConfigError: o.OnConfigError, isOff: o.Off, log: o.Log,
+		plugins: make(map[string]plugin.Plugin), onConfigError: o.OnConfigError, isOff: o.Off, status: o.Status, log: o.Log,
 		sessions: make(map[*session]struct{}), peerWait: peerWait,
 	}
 	for _, p := range o.Plugins {
@@ -105,6 +111,9 @@ func New(o Options) (*Server, error) {
 	}
 	if s.stats = o.Stats; s.stats == nil {
 		s.stats = new(Stats)
+	}
+	if s.seen = o.Seen; s.seen == nil {
+		s.seen = new(SeenRoutes)
 	}
 	s.tokens = newTokens(o.Numbers, o.Now)
 	s.tokens.evicted = &s.stats.TokensEvicted

@@ -190,6 +190,9 @@ func (s *session) one() error {
 	if err != nil {
 		return err
 	}
+	if k == kindStatus && s.server.status != nil {
+		return s.answerStatus()
+	}
 	answer, err := s.dispatch(k, payload)
 	if errors.Is(err, errMalformed) {
 		s.server.stats.Malformed.Add(1)

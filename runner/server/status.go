@@ -1,0 +1,59 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+)
+
+// kindStatus is a frame of ours, which APISIX does not send: whoever may connect to the socket asks the process how it is. Question and
+// answer are a frame each; the answer's payload is what Options.Status returns.
+const kindStatus kind = 0xf0
+
+// ErrStatus means that a process did not say how it is.
+var ErrStatus = errors.New("no status from the socket")
+
+// AskStatus asks the process that serves a socket for its status, until the context ends.
+func AskStatus(ctx context.Context, path string) ([]byte, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: no runner serves it: %w", ErrStatus, path, err)
+	}
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // a process that is stopped does not answer
+	question := make([]byte, frameHeader)
+	if err := putHeader(question, kindStatus, 0); err != nil {
+		return nil, err
+	}
+	_, err = conn.Write(question)
+	var answer kind
+	var payload []byte
+	if err == nil {
+		answer, payload, err = readFrame(conn, nil)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%w %s: the process that serves it does not answer: %w", ErrStatus, path, context.Cause(ctx))
+	case errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("%w %s: the process that serves it ends", ErrStatus, path)
+	case err != nil:
+		return nil, fmt.Errorf("%w %s: %w", ErrStatus, path, err)
+	case answer != kindStatus:
+		return nil, fmt.Errorf("%w %s: an answer of type %v: it is a runner of an older version, or not ours", ErrStatus, path, answer)
+	}
+	return payload, nil
+}
+
+// answerStatus answers a frame of kindStatus.
+func (s *session) answerStatus() error {
+	text := s.server.status()
+	frame := append(make([]byte, frameHeader, frameHeader+len(text)), text...)
+	if err := putHeader(frame, kindStatus, len(text)); err != nil {
+		return err
+	}
+	s.write(frame)
+	return s.broken
+}
