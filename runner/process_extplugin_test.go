@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,4 +127,53 @@ func TestExtPluginLeavesNoLitter(t *testing.T) {
 	}
 	terminate(last)
 	terminate(other)
+}
+
+// TestExtPluginParentDies: the process that started the runner, and read what it printed, is killed. The runner serves on, and hands over to
+// the one that APISIX starts next.
+func TestExtPluginParentDies(t *testing.T) {
+	e := newExtPlugin(t, 0)
+	const pid = 1 // APISIX in a container
+	start := func(n int) (parent *program, runner int) {
+		t.Helper()
+		file := filepath.Join(e.dir, fmt.Sprint("pid", n))
+		own := e.by(pid)
+		script := `coproc R { exec "$@" 2>&1; }; echo "$R_PID" >"$0"; while read -r line <&"${R[0]}"; do :; done`
+		cmd := exec.Command("bash", append([]string{"-c", script, file}, own.Args...)...)
+		cmd.Env = own.Env
+		parent = e.run(cmd)
+		await(t, "the runner's process id", func() bool {
+			text, _ := os.ReadFile(file)
+			_, err := fmt.Sscan(string(text), &runner)
+			return err == nil
+		})
+		t.Cleanup(func() { _ = syscall.Kill(runner, syscall.SIGKILL) })
+		return parent, runner
+	}
+	lives := func(runner int) bool { return syscall.Kill(runner, 0) == nil }
+	parent, first := start(1)
+	awaitSocket(t, e.socket(pid))
+	e.path = e.socket(pid)
+	l := e.load(4)
+	must(t, parent.cmd.Process.Kill())
+	<-parent.done
+	malform(t, e.path, 20) // lines for nobody
+	l.more(100)
+	_, second := start(2)
+	await(t, "the first runner's end", func() bool { return !lives(first) })
+	l.more(100)
+	l.wantNoneFailed()
+	if !lives(second) {
+		t.Error("the second runner does not live")
+	}
+}
+
+// await waits until something holds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no ", what)
+		}
+	}
 }

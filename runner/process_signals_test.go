@@ -47,13 +47,10 @@ func (p *program) signal(s syscall.Signal) {
 // awaitSocket waits until a runner answers on a socket.
 func awaitSocket(t *testing.T, path string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(path); err == nil {
-			return
-		} else if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	await(t, "socket", func() bool {
+		_, err := os.Stat(path)
+		return err == nil
+	})
 }
 
 // malform sends so many malformed frames, each of which ends its connection and is a line of the runner's log.
@@ -143,11 +140,7 @@ func TestRunnerIgnoresSignals(t *testing.T) {
 		p.signal(s)
 		l.more(50)
 	}
-	for deadline := time.Now().Add(patience); strings.Count(p.text(), "signal is ignored: ") < 3; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal(p.text())
-		}
-	}
+	await(t, "lines about signals", func() bool { return p.count("signal is ignored: ") == 3 })
 	l.wantNoneFailed()
 	p.terminate()
 	must(t, p.ends())
@@ -175,11 +168,7 @@ func TestRunnerOutlivesItsTerminal(t *testing.T) {
 	l.more(200)
 	l.wantNoneFailed()
 	must(t, syscall.Kill(pid, syscall.SIGTERM))
-	for deadline := time.Now().Add(patience); syscall.Kill(pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not end")
-		}
-	}
+	await(t, "end of the process", func() bool { return syscall.Kill(pid, 0) != nil })
 	if _, err := os.Stat(b.path); !os.IsNotExist(err) {
 		t.Errorf("its socket is left: %v", err)
 	}
