@@ -21,9 +21,9 @@ const (
 )
 
 var (
-	// errNoRunner means that nobody answers.
+	// errNoRunner means that no process answers.
 	errNoRunner = errors.New("no runner answers")
-	// errNoAnswer means that something answers which is no runner of this version.
+	// errNoAnswer means that the answer is not that of a runner of this version.
 	errNoAnswer = errors.New("no answer of a runner")
 )
 

@@ -41,13 +41,14 @@ func openLog(w io.Writer, o conf.Log) serviceLog {
 // close writes the lines that wait, for logCloseTime at most.
 func (l serviceLog) close() { l.lines.close() }
 
-// lineQueue hands log lines to a writer without making anybody wait for it: whoever reads standard error may be slow, may have stopped
-// (a container engine, a terminal), or may be gone. What there is no room for, and what cannot be written, is lost and counted.
+// lineQueue writes log lines on a goroutine of its own, so that no caller waits: the reader of standard error may be slow, may have
+// stopped (a container engine, a terminal), or may be gone. A line without room in the queue, or that cannot be written, is lost and
+// counted.
 type lineQueue struct {
 	to      io.Writer
 	waiting chan []byte
 	lost    atomic.Uint64
-	noted   uint64 // of the lost ones, those that a line of the log tells of
+	noted   uint64 // lost lines that a line of the log has reported
 	stop    chan struct{}
 	ended   chan struct{}
 }
@@ -87,7 +88,7 @@ func (q *lineQueue) run() {
 	}
 }
 
-// pass writes a line. If it can be written, so can a line about those that could not.
+// pass writes a line, and behind it one that reports lost lines, if there are new ones.
 func (q *lineQueue) pass(line []byte) {
 	if _, err := q.to.Write(line); err != nil {
 		q.lost.Add(1)
@@ -104,7 +105,7 @@ func (q *lineQueue) pass(line []byte) {
 	}
 }
 
-// close ends the queue. A writer that does not return is left behind: the process ends.
+// close ends the queue. If the writer does not return in time, its goroutine ends with the process.
 func (q *lineQueue) close() {
 	close(q.stop)
 	select {

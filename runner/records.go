@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// recordsEvery is how often the runner looks whether records can be read.
+	// recordsEvery is how often the runner checks whether records can be read.
 	recordsEvery = 500 * time.Millisecond
 	// recordsSettle is how long they have to be unavailable before that is logged: an agent restarts within a second or two.
 	recordsSettle = 3 * time.Second
@@ -24,8 +24,8 @@ const (
 	reasonBlind = "blind"
 )
 
-// readinessOf says whether the kernel's records can be read. The interfaces are those of the settings: an agent that watches the loopback
-// alone is blind, unless it was told to.
+// readinessOf returns whether the kernel's records can be read and, if not, why. The interfaces are those of the settings: an agent that
+// watches the loopback alone is blind, unless the settings name nothing else.
 func readinessOf(s bpf.ReaderState, interfaces []string) metrics.Readiness {
 	r := metrics.Readiness{Tables: s.Meta.Layout != 0}
 	if r.Tables {
@@ -44,13 +44,13 @@ func readinessOf(s bpf.ReaderState, interfaces []string) metrics.Readiness {
 	return r
 }
 
-// records follows whether the kernel's records can be read, and logs when that changes: once when they become unavailable for
-// longer than a restart of the agent takes, or for another reason than before, and once when they are back.
+// records follows whether the kernel's records can be read, and logs changes: a line when they have been unavailable for longer than a
+// restart of the agent takes, or for another reason than before, and a line when they are available again.
 type records struct {
 	state func() metrics.Readiness
 	log   zerolog.Logger
 
-	// Of the one that looks.
+	// Used by run only.
 	logged  string    // reason; notLogged: nothing yet
 	differs time.Time // since when it is another one; zero: it is not
 
@@ -65,7 +65,7 @@ func newRecords(state func() metrics.Readiness, log zerolog.Logger) *records {
 	return &records{state: state, log: log, logged: notLogged}
 }
 
-// run looks until the context ends.
+// run checks until the context ends.
 func (r *records) run(ctx context.Context) {
 	tick := time.NewTicker(recordsEvery)
 	defer tick.Stop()

@@ -24,16 +24,16 @@ func TestReadinessOf(t *testing.T) {
 		reason     string
 		tables     bool
 	}{
-		"records":             {bpf.ReaderState{Meta: meta(2, 1)}, "*", "", true},
-		"without a loopback":  {bpf.ReaderState{Meta: meta(1, 0)}, "eth*", "", true},
-		"no tables":           {bpf.ReaderState{Err: fmt.Errorf("%w: stat", flow.ErrNoTable)}, "*", "pins", false},
-		"another layout":      {bpf.ReaderState{Err: flow.ErrLayout}, "*", "layout", false},
-		"a dead agent":        {bpf.ReaderState{Err: flow.ErrStale, Meta: meta(2, 1)}, "*", "stale", true},
-		"a dead, blind agent": {bpf.ReaderState{Err: flow.ErrStale, Meta: meta(0, 0)}, "*", "stale", true},
-		"anything else":       {bpf.ReaderState{Err: errors.New("no memory")}, "*", "table", false},
-		"blind":               {bpf.ReaderState{Meta: meta(1, 1)}, "*", "blind", true},
-		"no interface":        {bpf.ReaderState{Meta: meta(0, 0)}, "lo", "blind", true},
-		"told to be blind":    {bpf.ReaderState{Meta: meta(1, 1)}, "lo", "", true},
+		"records":                     {bpf.ReaderState{Meta: meta(2, 1)}, "*", "", true},
+		"without a loopback":          {bpf.ReaderState{Meta: meta(1, 0)}, "eth*", "", true},
+		"no tables":                   {bpf.ReaderState{Err: fmt.Errorf("%w: stat", flow.ErrNoTable)}, "*", "pins", false},
+		"another layout":              {bpf.ReaderState{Err: flow.ErrLayout}, "*", "layout", false},
+		"a dead agent":                {bpf.ReaderState{Err: flow.ErrStale, Meta: meta(2, 1)}, "*", "stale", true},
+		"a dead, blind agent":         {bpf.ReaderState{Err: flow.ErrStale, Meta: meta(0, 0)}, "*", "stale", true},
+		"anything else":               {bpf.ReaderState{Err: errors.New("no memory")}, "*", "table", false},
+		"blind":                       {bpf.ReaderState{Meta: meta(1, 1)}, "*", "blind", true},
+		"no interface":                {bpf.ReaderState{Meta: meta(0, 0)}, "lo", "blind", true},
+		"only the loopback is wanted": {bpf.ReaderState{Meta: meta(1, 1)}, "lo", "", true},
 	} {
 		r := readinessOf(c.state, []string{c.interfaces})
 		if r.Reason != c.reason || r.Ready != (c.reason == "") || (r.Error == "") != r.Ready || r.Tables != c.tables || (r.HeartbeatAge != nil) != c.tables {

@@ -32,7 +32,7 @@ func (a *app) newRouteCommand() *cobra.Command {
 			"global rules. Calls of a route that is off go on with no change at all. The runner sees a change within a second,\n" +
 			"APISIX is not reloaded, and the file (the setting runner.switches) is kept over restarts. `route list` prints what\n" +
 			"is off.\n\n" +
-			"`route ID off` also asks the runner (metrics.listen) whether it has seen the route, and says so if it has not: the id may be\n" +
+			"`route ID off` also asks the runner (metrics.listen) whether it has seen the route, and prints a note if it has not: the id may be\n" +
 			"wrong, or no call of the route has come since the runner started. The route is switched off all the same, before its first\n" +
 			"call. Whether APISIX has a route with the id is not looked at.",
 		DisableFlagsInUseLine: true,

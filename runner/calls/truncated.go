@@ -30,7 +30,7 @@ const (
 // ErrTruncated means that somebody truncated the log, and that lines may be missing because there is no copy of it.
 var ErrTruncated = errors.New("the file was truncated and there is no copy of it beside it: lines may be missing")
 
-// consumed notes bytes that were read.
+// consumed records bytes that were read.
 func (r *Reader) consumed(part []byte) {
 	r.offset += int64(len(part))
 	r.tail = append(r.tail, part...)
@@ -39,8 +39,8 @@ func (r *Reader) consumed(part []byte) {
 	}
 }
 
-// checkTruncation looks whether the file at hand still has what was read of it. If not, it reads the rest of the copy, and begins the
-// file anew.
+// checkTruncation checks whether the current file still holds the bytes that were read from it. If not, it reads the rest of the copy,
+// and begins the file anew.
 func (r *Reader) checkTruncation() error {
 	if holdsAt(r.file, r.offset, r.tail) {
 		return nil
@@ -55,7 +55,7 @@ func (r *Reader) checkTruncation() error {
 	return nil
 }
 
-// readCopy reads what the copy of a truncated file has beyond what was read of the file.
+// readCopy reads the part of a truncated file's copy that was not read from the file.
 func (r *Reader) readCopy() error {
 	rest, err := openCopy(r.file.Name(), r.offset, r.tail)
 	if err != nil {

@@ -27,15 +27,15 @@ const (
 	listenAgain = 500 * time.Millisecond
 )
 
-// Pages are what is served beside /metrics and /healthz; one that is nil is not.
+// Pages are the handlers beside those of /metrics and /healthz. A page whose handler is nil is not served.
 type Pages struct {
 	Report http.Handler // /report
 	Ready  http.Handler // /readyz
 	Routes http.Handler // /routes
 }
 
-// Handler serves /metrics, /healthz, the pages, and nothing else. /healthz says that the process serves; whether it has records is
-// /readyz's to say: without them calls go on all the same, and a restart would not bring them.
+// Handler serves /metrics, /healthz, the pages, and nothing else. /healthz reports that the process serves. /readyz reports whether it
+// has records: without them calls go on, and a restart of the runner would not bring them.
 func Handler(registry *prometheus.Registry, pages Pages) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{

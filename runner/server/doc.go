@@ -10,7 +10,7 @@
 //   - call.go: one call through its plugins; decode.go: what is read of it; ask.go: what is asked back.
 //   - request.go, header.go, writer.go, response.go: what plugins see; encode.go: what is answered.
 //   - reserve.go: numbers that no other process gives out.
-//   - status.go: a process is asked how it is; seen.go: which routes it knows.
+//   - status.go: a process reports its status; seen.go: which routes it has seen.
 //   - listen.go: the socket and its file; takeover.go: how another process takes all over, takeover_give.go and
 //     takeover_take.go: its two sides, takeover_tokens.go and takeover_rights.go: tokens and descriptors on the way.
 //   - systemd.go, systemd_store.go: what the service manager hands over, and what it is given to keep.

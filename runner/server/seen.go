@@ -18,7 +18,7 @@ type SeenRoutes struct {
 	more bool // there was no room for some
 }
 
-// add notes a route; a configuration that names none is none's.
+// add records a route. The route of a configuration that names none is ignored.
 func (s *SeenRoutes) add(r correlator.Route) {
 	id := r.String()
 	if id == "" {
@@ -36,7 +36,7 @@ func (s *SeenRoutes) add(r correlator.Route) {
 	s.ids[id] = struct{}{}
 }
 
-// List returns the routes' ids, sorted ("global" for all global rules), and whether they are all.
+// List returns the routes' ids, sorted ("global" for all global rules), and whether there was room for all of them.
 func (s *SeenRoutes) List() (ids []string, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

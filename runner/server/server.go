@@ -39,11 +39,11 @@ type Options struct {
 	Numbers func() (uint32, error)
 	// Now is the clock of the tokens; nil: time.Now.
 	Now func() time.Time
-	// Status returns what AskStatus gets; nil: it gets an error.
+	// Status returns what AskStatus receives; nil: AskStatus receives an error.
 	Status func() []byte
 	// Stats is what the server counts in; nil: counters of its own.
 	Stats *Stats
-	// Seen gets the routes whose configurations are prepared; nil: nobody asks for them.
+	// Seen records the routes whose configurations are prepared; nil: they are not needed.
 	Seen *SeenRoutes
 	Log  zerolog.Logger
 }

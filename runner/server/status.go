@@ -8,11 +8,11 @@ import (
 	"net"
 )
 
-// kindStatus is a frame of ours, which APISIX does not send: whoever may connect to the socket asks the process how it is. Question and
-// answer are a frame each; the answer's payload is what Options.Status returns.
+// kindStatus is a frame that APISIX does not send. It requests the process's status, and may be sent by every process that may connect
+// to the socket. The answer is a frame of the same kind, with what Options.Status returns as its payload.
 const kindStatus kind = 0xf0
 
-// ErrStatus means that a process did not say how it is.
+// ErrStatus means that no process returned its status.
 var ErrStatus = errors.New("no status from the socket")
 
 // AskStatus asks the process that serves a socket for its status, until the context ends.
@@ -23,7 +23,7 @@ func AskStatus(ctx context.Context, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%w %s: no runner serves it: %w", ErrStatus, path, err)
 	}
 	defer func() { _ = conn.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // a process that is stopped does not answer
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // a stopped process does not answer
 	question := make([]byte, frameHeader)
 	if err := putHeader(question, kindStatus, 0); err != nil {
 		return nil, err

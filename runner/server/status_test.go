@@ -38,7 +38,7 @@ func (g *gateway) ask(k kind) (kind, []byte, error) {
 	return g.receive()
 }
 
-// TestAskStatusOfOthers: whoever does not say how it is is named, within the context's time.
+// TestAskStatusOfOthers: without a status, the error says why, within the context's time.
 func TestAskStatusOfOthers(t *testing.T) {
 	dir := socketDir(t)
 	silent := filepath.Join(dir, "silent")
