@@ -38,7 +38,7 @@ func (a *app) newRunCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&withAgent, "agent", false, "be the agent, too: a quick start on one host. When it ends it leaves nothing in the kernel:\n"+
-		"what people flagged or allowed by `fivetuple sources` is gone, too")
+		"what people flagged or allowed (fivetuple sources) is gone, too")
 	cmd.Flags().BoolVar(&takeOver, "take-over", false, "take the place of the runner that serves the socket, without losing a call;\n"+
 		"start as usual if there is none")
 	cmd.MarkFlagsMutuallyExclusive("agent", "take-over")
