@@ -80,7 +80,7 @@ func (a *Agent) start() (err error) {
 		return err
 	}
 	a.took = a.pins.hasTables(a.meta.Layout)
-	if a.tables, err = loadPinned(a.options, a.meta, a.pins); err != nil {
+	if a.tables, err = loadPinned(a.options, &a.meta, a.pins); err != nil {
 		return err
 	}
 	a.startBeats() // before the interfaces: hundreds of them take longer than a reader waits for a heartbeat

@@ -298,6 +298,28 @@ func pinInodes(t *testing.T, pins string) (inodes []uint64) {
 	return inodes
 }
 
+// TestRestartIsNotBlind: a new agent publishes the earlier one's interfaces until it has attached to them itself.
+func TestRestartIsNotBlind(t *testing.T) {
+	inNamespace(t)
+	addVeth(t, newNamespace(t))
+	pins := pinFolder(t, true)
+	must(t, startAgent(t, agentOptions(pins, onExitKeep, watch("*"))).Close())
+	reader := newTestReader(t, pins)
+	meta := reader.State().Meta
+	same(t, [2]uint32{meta.Interfaces, meta.Loopback}, [2]uint32{2, 1})
+	hash, err := Layout()
+	must(t, err)
+	p, err := openPins(agentOptions(pins).Pins)
+	must(t, err)
+	defer p.Close()
+	loaded, err := loadPinned(agentOptions(pins), &flow.Meta{Layout: hash, Heartbeat: meta.Heartbeat}, p)
+	must(t, err)
+	defer loaded.Close()
+	must(t, reader.Refresh())
+	meta = reader.State().Meta
+	same(t, [2]uint32{meta.Interfaces, meta.Loopback}, [2]uint32{2, 1})
+}
+
 func TestExitRemoveLeavesNothing(t *testing.T) {
 	for _, mounted := range []bool{true, false} {
 		t.Run(fmt.Sprintf("mounted=%v", mounted), func(t *testing.T) {

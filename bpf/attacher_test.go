@@ -19,7 +19,7 @@ import (
 )
 
 // tool runs a program of the distribution in this thread's namespace.
-func tool(t testing.TB, name string, args ...string) string {
+func tool(t testing.TB, name string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -29,7 +29,6 @@ func tool(t testing.TB, name string, args ...string) string {
 	if err != nil {
 		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
 	}
-	return string(out)
 }
 
 // detach has bpftool detach our links from the sides of an interface.

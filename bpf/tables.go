@@ -60,8 +60,9 @@ func configure(o Options) (*ebpf.CollectionSpec, error) {
 	return spec, nil
 }
 
-// loadPinned loads the programs over the tables that an earlier agent left, where these still fit, and pins the others.
-func loadPinned(o Options, meta flow.Meta, p *pins) (*tables, error) {
+// loadPinned loads the programs over the tables that an earlier agent left, where these still fit, and pins the others. The
+// earlier agent's interfaces stay in meta, as their programs stay attached, until this one has looked itself.
+func loadPinned(o Options, meta *flow.Meta, p *pins) (*tables, error) {
 	spec, err := configure(o)
 	if err != nil {
 		return nil, err
@@ -89,7 +90,11 @@ func loadPinned(o Options, meta flow.Meta, p *pins) (*tables, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.publish(p, dir, &meta); err != nil {
+	var before flow.Meta
+	if existing[fivetupleMapMeta] != nil && t.Meta.Lookup(uint32(0), &before) == nil {
+		meta.Interfaces, meta.Loopback = before.Interfaces, before.Loopback
+	}
+	if err := t.publish(p, dir, meta); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
