@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +47,9 @@ func Listen(path, lockFile string) (s *Socket, err error) {
 		return nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: create the directory %s first", err, filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
