@@ -29,7 +29,7 @@ type transfer struct {
 // curl runs curl in the client's namespace, which must end with a status, and returns its transfers.
 func (w *site) curl(status int, stdin io.Reader, args ...string) (transfers []transfer) {
 	w.t.Helper()
-	out, _ := w.run(w.s.Lab.Client, status, stdin, "curl", append([]string{"-sS", "-k", "-w", "\n%{json}\n"}, args...)...)
+	out := w.run(w.s.Lab.Client, status, stdin, "curl", append([]string{"-sS", "-k", "-w", "\n%{json}\n"}, args...)...)
 	for line := range strings.Lines(out) {
 		if !strings.Contains(line, `"num_connects":`) {
 			continue // of a body
@@ -145,6 +145,7 @@ func TestCurl(t *testing.T) {
 		transfers = append(transfers, got)
 		calls += len(got)
 	}
+	w.wantNoSource()
 	of := make(map[int][]logged) // by the client's port
 	for _, l := range w.calls(calls) {
 		of[l.PeerPort] = append(of[l.PeerPort], l)

@@ -35,7 +35,6 @@ global
   nbthread 1
   log stdout format raw local0
   stats socket %s mode 600 level admin
-  tune.ssl.default-dh-param 2048
 defaults
   mode http
   option http-ignore-probes
@@ -125,88 +124,84 @@ func number(t *testing.T, columns map[string]string, name string) int {
 	return n
 }
 
-const haproxyTrace = `
+// haproxyFront is the configuration of a HAProxy in front of the gateway: the certificate's file, and the server's address
+// with its options.
+const haproxyFront = `
+frontend front
+  bind 127.0.0.1:8080
+  bind 127.0.0.1:8443 ssl crt %s alpn h2,http/1.1
   http-request set-var(txn.trace) uuid,regsub(-,,g)
-  http-request set-header traceparent 00-%[var(txn.trace)]-0123456789abcdef-01
+  http-request set-header traceparent 00-%%[var(txn.trace)]-0123456789abcdef-01
+  default_backend gateway
+backend gateway
+  http-reuse always
+  server gw %s check inter 500ms pool-purge-delay 60s
 `
 
-// TestHAProxyInFront: a load balancer keeps a pool of connections, on which the requests of many clients follow each other. Each is a
-// call of its own. Health checks, which are no requests of anybody's, are no calls.
+// TestHAProxyInFront: a load balancer keeps a pool of connections, on which the requests of many clients follow each other. Each
+// request has one line in both logs, on the same connection. Health checks, which are no requests, have none.
 func TestHAProxyInFront(t *testing.T) {
 	const requests, clients = 60, 8
+	plain := net.JoinHostPort(lab.GatewayFrontIPv4, strconv.Itoa(stack.Port))
+	secure := net.JoinHostPort(lab.GatewayFrontIPv4, strconv.Itoa(stack.TLSPort))
 	for _, test := range []struct {
-		name, server string // what HAProxy speaks with the gateway
-		client       []string
-		want         func(first bool) string
+		name, server string
+		client       []string // the end of curl's arguments, up to the path
+		first, next  string   // what the log says of the first call of a connection, and of the others
 	}{
+		{"HTTP/1.1", plain, []string{"http://127.0.0.1:8080"}, "exchange", "exchange"},
+		{"TLS and HTTP/2 to HAProxy", plain, []string{"--http2", "https://127.0.0.1:8443"}, "exchange", "exchange"},
 		{
-			name: "HTTP/1.1", server: "%s:9080 check inter 500ms", client: []string{"http://127.0.0.1:8080"},
-			want: func(bool) string { return "exchange" },
+			"TLS to the gateway", secure + " ssl verify none alpn http/1.1",
+			[]string{"http://127.0.0.1:8080"},
+			"exchange;tls;handshake", "exchange;tls",
 		},
-		{
-			name: "TLS to HAProxy", server: "%s:9080 check inter 500ms", client: []string{"--http2", "https://127.0.0.1:8443"},
-			want: func(bool) string { return "exchange" },
-		},
-		{
-			name: "TLS to the gateway", server: "%s:9443 ssl verify none alpn http/1.1 check inter 500ms", client: []string{"http://127.0.0.1:8080"},
-			want: func(first bool) string {
-				if first {
-					return "exchange;tls;handshake"
-				}
-				return "exchange;tls"
-			},
-		},
-		{
-			name: "HTTP/2", server: "%s:9080 proto h2 check inter 500ms", client: []string{"http://127.0.0.1:8080"},
-			want: func(bool) string { return "connection" },
-		},
+		{"HTTP/2 to the gateway", plain + " proto h2", []string{"http://127.0.0.1:8080"}, "connection", "connection"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := openSite(t, stack.Options{TLS: certificate(t), Offloads: true})
 			w.atOnce = true
-			h := w.haproxy(w.s.Lab.Client, "127.0.0.1:8080", fmt.Sprintf(`
-frontend front
-  bind 127.0.0.1:8080
-  bind 127.0.0.1:8443 ssl crt %s alpn h2,http/1.1
-  %s
-  default_backend gateway
-backend gateway
-  http-reuse always
-  server gw %s pool-purge-delay 60s
-`, w.pem(), haproxyTrace, fmt.Sprintf(test.server, lab.GatewayFrontIPv4)))
-			last := len(test.client) - 1
-			got := w.curl(0, strings.NewReader(""), append(test.client[:last:last],
-				"--parallel", "--parallel-max", strconv.Itoa(clients), test.client[last]+fmt.Sprintf("/insight/[1-%d]?wait=5ms", requests))...)
-			if len(got) != requests {
+			h := w.haproxy(w.s.Lab.Client, "127.0.0.1:8080", fmt.Sprintf(haproxyFront, w.pem(), test.server))
+			args := append([]string{"--parallel", "--parallel-max", strconv.Itoa(clients)}, test.client...)
+			args[len(args)-1] += fmt.Sprintf("/insight/[1-%d]?wait=5ms", requests)
+			if got := w.curl(0, nil, args...); len(got) != requests {
 				t.Fatalf("%d transfers, want %d", len(got), requests)
 			}
-			wanted := make(map[string]haproxyLine)
+			told := make(map[string]haproxyLine)
 			for _, l := range h.requests(requests) {
-				wanted[l.Trace] = l
+				told[l.Trace] = l
 			}
-			lines := w.calls(requests)
+			w.wantNoSource()
 			connections := make(map[int]bool)
-			for _, l := range lines {
-				line, ok := wanted[l.Trace]
-				if delete(wanted, l.Trace); !ok || line.Port != l.PeerPort || line.Status != 200 {
-					t.Errorf("call %s from port %d: HAProxy's log has %+v", l.Trace, l.PeerPort, line)
+			for _, l := range w.calls(requests) {
+				line := told[l.Trace]
+				delete(told, l.Trace)
+				line.compare(t, l)
+				want := test.next
+				if !connections[l.PeerPort] {
+					connections[l.PeerPort], want = true, test.first
 				}
-				if want := test.want(!connections[l.PeerPort]); l.String() != want {
+				if l.String() != want {
 					t.Errorf("call %d of port %d: %v, want %s", l.Requests, l.PeerPort, l, want)
-				}
-				connections[l.PeerPort] = true
-				if ms := l.AtFirst / 1000; l.Match == "exchange" && !l.Handshake && (ms < 5 || ms > float64(line.Response+1)) {
-					t.Errorf("call %d of port %d: the response began after %v ms; HAProxy waited for %d ms, the upstream for 5", l.Requests, l.PeerPort, ms, line.Response)
 				}
 			}
 			stats := h.statistics("gateway", "gw")
-			t.Logf("%s connections, %s reused, check %s, %s failed", stats["connect"], stats["reuse"], stats["check_status"], stats["chkfail"])
-			if number(t, stats, "connect") != len(connections) || number(t, stats, "reuse") != requests-len(connections) ||
-				number(t, stats, "chkfail") != 0 {
-				t.Errorf("%d connections; HAProxy: %v", len(connections), stats)
+			t.Logf("%s connections, used again %s times, health check: %s", stats["connect"], stats["reuse"], stats["check_status"])
+			if number(t, stats, "connect") != len(connections) || number(t, stats, "reuse") != requests-len(connections) || number(t, stats, "chkfail") != 0 {
+				t.Errorf("the log has %d connections, HAProxy: %v", len(connections), stats)
 			}
-			wantNoSource(w)
 		})
+	}
+}
+
+// compare compares what HAProxy logged of a request with what we did; the upstream waited for 5 ms.
+func (h haproxyLine) compare(t *testing.T, l logged) {
+	t.Helper()
+	if h.Port != l.PeerPort || h.Status != http.StatusOK {
+		t.Errorf("call %s from port %d: HAProxy has %+v", l.Trace, l.PeerPort, h)
+	}
+	if ms := l.AtFirst / 1000; l.Match == "exchange" && !l.Handshake && (ms < 5 || ms > float64(h.Response+1)) {
+		t.Errorf("call %s: the response began after %v ms; HAProxy waited for %d ms", l.Trace, ms, h.Response)
 	}
 }
 

@@ -91,8 +91,8 @@ func TestOpenSSLTypedRequests(t *testing.T) {
 	}
 	w.sClient("-tls1_2", "-reconnect").ends()
 	w.sClient("-tls1_3").ends()
-	lines := w.calls(6)
-	for i, l := range lines {
+	w.wantNoSource()
+	for i, l := range w.calls(6) {
 		first, last := i%3 == 0, i%3 == 2
 		want := "exchange;tls"
 		if first {

@@ -61,7 +61,7 @@ func TestWrk(t *testing.T) {
 			if err := os.WriteFile(script, fmt.Appendf(nil, wrkScript, test.atOnce, responses), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			out, _ := w.run(w.s.Lab.Client, 0, nil, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", "2s", "-s", script,
+			out := w.run(w.s.Lab.Client, 0, nil, "wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", "2s", "-s", script,
 				url("http", lab.GatewayFrontIPv4, "/"))
 			counts := wrkCounts.FindStringSubmatch(out)
 			if counts == nil {

@@ -59,7 +59,7 @@ func program(t *testing.T, name string) string {
 }
 
 // run runs a program in a namespace until it ends, and returns what it printed. Its exit status must be want.
-func (w *site) run(in *lab.Namespace, want int, stdin io.Reader, name string, args ...string) (stdout, stderr string) {
+func (w *site) run(in *lab.Namespace, want int, stdin io.Reader, name string, args ...string) (stdout string) {
 	w.t.Helper()
 	cmd := exec.CommandContext(w.ctx, program(w.t, name), args...)
 	var out, complaints bytes.Buffer
@@ -71,7 +71,7 @@ func (w *site) run(in *lab.Namespace, want int, stdin io.Reader, name string, ar
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != want {
 		w.t.Fatalf("%s %s: %v, want exit status %d\n%s%s", name, strings.Join(args, " "), err, want, out.String(), complaints.String())
 	}
-	return out.String(), complaints.String()
+	return out.String()
 }
 
 // serve runs a program in a namespace until the test ends, and waits until it accepts connections at an address.
@@ -136,8 +136,8 @@ func (o *output) lines(with string) (lines []string) {
 	return lines
 }
 
-// calls waits until the log has a line for each of n calls, ends the capture, and compares each line with it. It fails if
-// there are more lines. The lines are in the order of their connections and of the requests on each.
+// calls waits until the log has a line for each of n calls, ends runner and capture, and compares each line with the capture. It
+// fails if there are more lines. The lines are in the order of their connections and of the requests on each.
 func (w *site) calls(n int) []logged {
 	w.t.Helper()
 	var lines []logged
@@ -237,6 +237,23 @@ func (w *site) compareWith(flow *lab.Flow, call logged, first, last int, figures
 	}
 }
 
+// resent returns the payload that a connection carried again each way, in bytes, by the capture.
+func resent(flow *lab.Flow) (rx, tx uint64) {
+	for _, x := range flow.Exchanges() {
+		for _, s := range x.RX {
+			if !s.New {
+				rx += uint64(s.PayloadLen)
+			}
+		}
+		for _, s := range x.TX {
+			if !s.New {
+				tx += uint64(s.PayloadLen)
+			}
+		}
+	}
+	return rx, tx
+}
+
 func flowOf(flows map[lab.FlowKey]*lab.Flow, remote netip.AddrPort) *lab.Flow {
 	for key, flow := range flows {
 		if key.Remote == remote {
@@ -304,7 +321,8 @@ func (w *site) compareHeaders(lines []logged, headers http.Header) {
 	}
 }
 
-func wantNoSource(w *site) {
+// wantNoSource wants nothing held against any address.
+func (w *site) wantNoSource() {
 	w.t.Helper()
 	if lines := sourcesOf(w.ctx, w.t, w.s).list(); len(lines) != 0 {
 		w.t.Errorf("flagged: %+v", lines)
