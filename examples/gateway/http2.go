@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"slices"
@@ -26,6 +27,7 @@ func newHTTP2(g *Gateway) (*http.Server, *connQueue) {
 		Protocols:         &protocols,
 		ReadHeaderTimeout: clientHeaderTimeout,
 		IdleTimeout:       keepaliveTimeout,
+		ErrorLog:          log.New(g.log, "", 0), // else net/http writes to standard error
 		BaseContext:       func(net.Listener) context.Context { return g.calls },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connectionKey{}, clientConnection(c))

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rs/zerolog"
 )
 
 // serverTLS is a TLS configuration with a certificate that is good for tests.
@@ -147,6 +150,33 @@ func TestABrokenAnswerResetsTheStream(t *testing.T) {
 	defer func() { _ = resp.Body.Close() }()
 	if body, err := io.ReadAll(resp.Body); err == nil {
 		t.Errorf("a short body %q was read without an error", body)
+	}
+}
+
+// TestAWrongPrefaceIsLogged: what net/http has to say of a client that does not speak the protocol that it chose is in the stand-in's log.
+func TestAWrongPrefaceIsLogged(t *testing.T) {
+	var text bytes.Buffer
+	g, err := New(Options{APISIX: []byte("routes: []\n#END\n"), TLS: serverTLS(t), Log: zerolog.New(&text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stand{Gateway: g, t: t, listener: newPipeListener(), clock: newClock()}
+	s.serve()
+	raw, err := s.listener.dial(clientAddr, "127.0.0.1:9443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // the test's own server
+	if _, err := io.WriteString(conn, "GET /a HTTP/1.1\r\nHost: test.example\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(conn) // the gateway closes the connection
+	_ = conn.Close()
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "error reading preface from client") {
+		t.Errorf("log: %q", text.String())
 	}
 }
 

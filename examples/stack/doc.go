@@ -7,5 +7,7 @@
 //   - stack.go: what is started, in which order, and how it ends; files.go: the files that it is started with.
 //   - upstream.go: the server behind the gateway.
 //   - client.go: a client that decides itself what goes into each write.
+//   - tool_*_test.go: real clients, load balancers and servers (curl, HAProxy, nginx, h2load, nghttp, wrk, openssl), one file each;
+//     tools_test.go: how they are run, and how the log of calls is compared with a capture.
 //   - insight.go: what the upstream was told of a call; check.go: whether the capture says the same.
 package stack

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -93,11 +92,10 @@ func globalRules() (string, error) {
 	return string(text), err
 }
 
-// routes returns the gateway's routes: with the plugin, with it in the other format, wrongly configured, with a plugin
-// that only the benchmarks have, and without; with the plugin in both phases, behind one that guards, behind a slow plugin,
+// routes returns the gateway's routes to an upstream: with the plugin, with it in the other format, wrongly configured, with a
+// plugin that only the benchmarks have, and without; with the plugin in both phases, behind one that guards, behind a slow plugin,
 // behind one that reads the body, and for WebSocket.
-func routes() []byte {
-	upstream := net.JoinHostPort(lab.UpstreamIPv4, strconv.Itoa(upstreamPort))
+func routes(upstream string) []byte {
 	return fmt.Appendf(nil, `routes:
   - id: insight
     uri: /insight/*

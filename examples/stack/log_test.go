@@ -18,26 +18,44 @@ import (
 
 // logged is a line of the log, as far as it is looked at here.
 type logged struct {
-	Route     string  `json:"apisix.route_id"`
-	Method    string  `json:"http.request.method"`
-	Path      *string `json:"url.path"`
-	Trace     string  `json:"trace_id"`
-	Peer      string  `json:"network.peer.address"`
-	PeerPort  int     `json:"network.peer.port"`
-	Community string  `json:"community_id"`
-	Requests  int     `json:"connection_requests"`
-	Match     string  `json:"match"`
-	Cut       bool    `json:"cut"`
-	Bytes     int64   `json:"orig_ip_bytes"`
-	Packets   int64   `json:"orig_pkts"`
-	Payload   int64   `json:"orig_bytes"`
-	Response  int64   `json:"resp_bytes"`
-	Total     float64 `json:"total_us"`
-	Network   float64 `json:"network_us"`
-	Arriving  float64 `json:"arriving_us"`
-	Waiting   float64 `json:"waiting_us"`
-	Serving   float64 `json:"serving_us"`
-	Leaving   float64 `json:"leaving_us"`
+	Route       string  `json:"apisix.route_id"`
+	Method      string  `json:"http.request.method"`
+	Path        *string `json:"url.path"`
+	Trace       string  `json:"trace_id"`
+	RequestID   string  `json:"request_id"`
+	Peer        string  `json:"network.peer.address"`
+	PeerPort    int     `json:"network.peer.port"`
+	Community   string  `json:"community_id"`
+	Connection  uint64  `json:"connection"`
+	Requests    int     `json:"connection_requests"`
+	Match       string  `json:"match"`
+	Reason      string  `json:"reason"`
+	Missed      int     `json:"missed_calls"`
+	First       int     `json:"exchange_first"`
+	Last        int     `json:"exchange_last"`
+	Partial     bool    `json:"partial"`
+	NoLength    bool    `json:"length_unknown"`
+	TLS         bool    `json:"tls.established"`
+	Handshake   bool    `json:"tls_handshake"`
+	Upgraded    bool    `json:"upgraded"`
+	Cut         bool    `json:"cut"`
+	Flagged     bool    `json:"flagged"`
+	Bytes       int64   `json:"orig_ip_bytes"`
+	Packets     int64   `json:"orig_pkts"`
+	Payload     int64   `json:"orig_bytes"`
+	SentPayload int64   `json:"orig_payload_bytes"`
+	RespBytes   int64   `json:"resp_ip_bytes"`
+	RespPackets int64   `json:"resp_pkts"`
+	Response    int64   `json:"resp_bytes"`
+	RespPayload int64   `json:"resp_payload_bytes"`
+	AtFirst     float64 `json:"at_first_response_us"`
+	AtLast      float64 `json:"at_last_response_us"`
+	Total       float64 `json:"total_us"`
+	Network     float64 `json:"network_us"`
+	Arriving    float64 `json:"arriving_us"`
+	Waiting     float64 `json:"waiting_us"`
+	Serving     float64 `json:"serving_us"`
+	Leaving     float64 `json:"leaving_us"`
 }
 
 // TestLogAndMetrics: what the upstream was told of each call is in the log and in the metrics of the same runner, which has

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -42,6 +43,9 @@ type Options struct {
 	NoRunner bool
 	// TLS serves TLS on TLSPort, too.
 	TLS *tls.Config
+	// Upstream is the HOST:PORT that the gateway calls; "" is UpstreamAddress. Whoever starts a server there may call
+	// UpstreamAddress behind it.
+	Upstream string
 	// Log gets what the agent and the runner log; nil discards it. A file is handed to them as it is.
 	Log io.Writer
 	// RunnerFiles is how many files the runner may have open; 0 is the system's limit.
@@ -54,6 +58,9 @@ const (
 	TLSPort      = 9443
 	upstreamPort = 1980
 )
+
+// UpstreamAddress returns the HOST:PORT of the stack's own upstream.
+func UpstreamAddress() string { return net.JoinHostPort(lab.UpstreamIPv4, strconv.Itoa(upstreamPort)) }
 
 // nobody is the user and the group of the runner: one that owns nothing.
 const nobody = 65534
@@ -81,6 +88,9 @@ type Stack struct {
 func New(ctx context.Context, o Options) (*Stack, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
+	}
+	if o.Upstream == "" {
+		o.Upstream = UpstreamAddress()
 	}
 	s := &Stack{options: o}
 	if err := s.start(ctx); err != nil {
@@ -211,7 +221,7 @@ func (s *Stack) startGateway(ctx context.Context) error {
 		return err
 	}
 	s.gateway, err = gateway.New(gateway.Options{
-		APISIX: append([]byte(rules), routes()...), Config: config, Names: [2]string{"apisix.yaml", "config.yaml"},
+		APISIX: append([]byte(rules), routes(s.options.Upstream)...), Config: config, Names: [2]string{"apisix.yaml", "config.yaml"},
 		Dial: s.Lab.Gateway.DialContext, TLS: s.options.TLS, Log: zerolog.New(s.options.Log).Level(zerolog.WarnLevel),
 	})
 	if err != nil {

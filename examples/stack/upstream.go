@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -44,7 +43,7 @@ func readAnswerOptions(query url.Values) (o answerOptions) {
 }
 
 func startUpstream(ctx context.Context, ns *lab.Namespace) (*upstream, error) {
-	l, err := ns.Listen(ctx, "tcp", net.JoinHostPort(lab.UpstreamIPv4, strconv.Itoa(upstreamPort)))
+	l, err := ns.Listen(ctx, "tcp", UpstreamAddress())
 	if err != nil {
 		return nil, err
 	}

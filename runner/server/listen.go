@@ -49,6 +49,9 @@ func Listen(path string) (s *Socket, err error) {
 		return nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: create the directory %s first", err, filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}

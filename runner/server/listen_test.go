@@ -1,0 +1,17 @@
+package server
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestListenWithoutDirectory: the error names the directory that has to be created.
+func TestListenWithoutDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "missing")
+	path := filepath.Join(dir, "runner.sock")
+	_, err := Listen(path)
+	if err == nil || !strings.HasSuffix(err.Error(), ": create the directory "+dir+" first") {
+		t.Errorf("got %v", err)
+	}
+}
