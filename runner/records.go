@@ -96,9 +96,12 @@ func (r *records) look(now time.Time) {
 	if !s.Ready && now.Sub(r.differs) < recordsSettle {
 		return
 	}
-	if s.Ready {
+	switch {
+	case s.Ready:
 		r.log.Info().Uint32("interfaces", *s.Interfaces).Msg("records are available")
-	} else {
+	case s.Reason == reasonBlind: // calls over the loopback have their figures all the same
+		r.log.Warn().Str("reason", s.Reason).Str("error", s.Error).Msg("records are unavailable: calls from other hosts go on without figures")
+	default:
 		r.log.Warn().Str("reason", s.Reason).Str("error", s.Error).Msg("records are unavailable: calls go on without figures")
 	}
 	r.logged, r.differs = s.Reason, time.Time{}
