@@ -7,10 +7,14 @@ GO ?= go
 TOOL := $(GO) tool -modfile=go.tool.mod
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/testdata/*.c)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+# All programs are built with the same flags, so that they share what Go has compiled. -v prints each package, because the first
+# build takes minutes.
+BUILD := CGO_ENABLED=0 $(GO) build -v -trimpath
+FIRST_TIME := the first time takes minutes: Go downloads and compiles all modules
 # How long each benchmark runs.
 BENCHTIME ?= 1s
 
-.PHONY: help generate build demo test conformance evaluate bench lint fmt clean
+.PHONY: help generate build cross demo test conformance evaluate bench lint fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,11 +23,18 @@ generate: ## Rebuild the kernel object from bpf/*.c (wants clang-19, llvm-19, li
 	$(GO) generate ./bpf
 
 build: ## Build bin/fivetuple
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/fivetuple ./runner
+	@echo "build: bin/fivetuple; $(FIRST_TIME)"
+	@$(BUILD) -ldflags "-X main.version=$(VERSION)" -o bin/fivetuple ./runner
 
 demo: build ## Show everything at work, in network namespaces (wants root; ARGS="--pcap FILE --json FILE")
-	@CGO_ENABLED=0 $(GO) build -o bin/demo ./examples/demo
+	@echo "build: bin/demo"
+	@$(BUILD) -o bin/demo ./examples/demo
 	@bin/demo --binary bin/fivetuple $(ARGS)
+
+cross: ## Build and check everything for arm64; the kernel object is the same
+	GOARCH=arm64 $(GO) build ./...
+	GOARCH=arm64 $(GO) build -o /dev/null ./runner # the line before links nothing
+	GOARCH=arm64 $(GO) vet ./...
 
 test: ## Run all tests (as root: those of the kernel, too)
 	$(GO) vet ./...
@@ -31,18 +42,21 @@ test: ## Run all tests (as root: those of the kernel, too)
 
 conformance: build ## Replay the captures of PCAPS=DIR through the kernel program and compare every figure with their oracles (wants root)
 	@test -n "$(PCAPS)" || { echo "conformance: name the folder of the captures: make conformance PCAPS=DIR" >&2; exit 2; }
-	@CGO_ENABLED=0 $(GO) build -o bin/conformance ./examples/conformance
+	@echo "build: bin/conformance"
+	@$(BUILD) -o bin/conformance ./examples/conformance
 	@bin/conformance --binary bin/fivetuple $(ARGS) "$(PCAPS)"
 
 evaluate: build ## Say how well attacks are found, and how rarely ordinary traffic is taken for one: the captures of PCAPS=DIR, live, simulated (wants root; ARGS="--json FILE --only REGEXP")
 	@test -n "$(PCAPS)" || { echo "evaluate: name the folder of the captures: make evaluate PCAPS=DIR" >&2; exit 2; }
-	@CGO_ENABLED=0 $(GO) build -o bin/evaluate ./examples/evaluate
+	@echo "build: bin/evaluate"
+	@$(BUILD) -o bin/evaluate ./examples/evaluate
 	@bin/evaluate --binary bin/fivetuple $(ARGS) "$(PCAPS)"
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/baseline ./correlator/watch ./correlator/signal ./plugins ./runner/server ./runner/report ./examples/stack
 
 lint: ## Run the linters (the first time builds them)
+	@echo "lint: golangci-lint; $(FIRST_TIME)"
 	$(TOOL) golangci-lint run ./...
 	clang-format-19 --dry-run -Werror $(C_FILES)
 

@@ -17,17 +17,19 @@ import (
 	"fivetuple/examples/lab"
 )
 
-// readmeRoot puts an empty layer over what the README's commands write to, so that nothing of it reaches the machine. It gets a folder
-// and the repository's.
+// readmeRoot makes a machine of which the README's commands change nothing outside: an empty layer over the folders that they add to, and
+// empty folders instead of those that they fill. It gets a folder for the layers, and the repository's.
 const readmeRoot = `
 set -eu
 layers=$1 repository=$2
 mount -t tmpfs tmpfs "$layers"
-for folder in /etc /usr/local /var "$repository"; do
+for folder in /etc /usr/local "$repository"; do
 	mkdir -p "$layers/upper$folder" "$layers/work$folder"
 	mount -t overlay -o "lowerdir=$folder,upperdir=$layers/upper$folder,workdir=$layers/work$folder" overlay "$folder"
 done
-mount -t tmpfs -o mode=0755 tmpfs /run
+for folder in /run /var/lib /var/log; do
+	mount -t tmpfs -o mode=0755 tmpfs "$folder"
+done
 cd "$repository"
 `
 
@@ -62,15 +64,15 @@ func TestReadmeCommands(t *testing.T) {
 	gateway := net.JoinHostPort(lab.GatewayFrontIPv4, "9080")
 	shell := startReadme(t, l.Gateway, gateway)
 
-	if match := curlUntil(ctx, t, l, shell, "http://"+gateway+"/insight/1"); match != "exchange;n=1" {
-		t.Errorf("x-packet-match: %q\n%s", match, shell.output)
-	}
+	curlUntil(ctx, t, l, shell, "http://"+gateway+"/insight/1", "exchange;n=1")
 	root := fmt.Sprintf("/proc/%d/root", shell.cmd.Process.Pid)
-	waitUntil(t, func() bool {
-		lines, _ := os.ReadFile(filepath.Join(root, "var/log/fivetuple/calls.jsonl"))
-		return strings.Contains(string(lines), `"match":"exchange"`)
-	})
-	for _, line := range shell.output.lines(`"level":"error"`) {
+	var lines []byte
+	for deadline := time.Now().Add(recordsWait); !strings.Contains(string(lines), `"match":"exchange"`); time.Sleep(sweepEvery) {
+		if lines, err = os.ReadFile(filepath.Join(root, "var/log/fivetuple/calls.jsonl")); time.Now().After(deadline) {
+			t.Fatalf("the log of calls: %v: %s\n%s", err, lines, shell.output)
+		}
+	}
+	for _, line := range shell.lines(`"level":"error"`) {
 		t.Errorf("logged: %s", line)
 	}
 }
@@ -128,20 +130,23 @@ type readmeShell struct {
 	ended chan error
 }
 
-// curlUntil calls a URL until there is an answer, and returns that.
-func curlUntil(ctx context.Context, t *testing.T, l *lab.Lab, shell *readmeShell, url string) string {
+// curlUntil calls a URL until the answer is the one wanted: agent, runner and gateway start at the same time.
+func curlUntil(ctx context.Context, t *testing.T, l *lab.Lab, shell *readmeShell, url, want string) {
 	t.Helper()
 	for {
 		cmd := exec.CommandContext(ctx, program(t, "curl"), "-sS", "--fail", url)
-		var body output
-		cmd.Stdout = &body
-		if err := l.Client.Start(cmd); err != nil {
-			t.Fatalf("%v\n%s", err, shell.output)
+		var answer output
+		cmd.Stdout, cmd.Stderr = &answer, &answer
+		err := l.Client.Start(cmd)
+		if err == nil {
+			err = cmd.Wait()
 		}
-		if cmd.Wait() == nil {
-			return body.String()
+		if err == nil && answer.String() == want {
+			return
 		}
 		select {
+		case <-ctx.Done():
+			t.Fatalf("curl: %v: %q, want %q\n%s", err, &answer, want, shell.output)
 		case err := <-shell.ended:
 			shell.ended <- err
 			t.Fatalf("the commands ended: %v\n%s", err, shell.output)
