@@ -242,10 +242,10 @@ func (a *attacher) attachAgain(w *watched, off []side, now uint64) {
 			return
 		}
 	}
-	switch {
-	case w.rest == checkEvery:
+	if w.rest == checkEvery {
 		log.Warn().Msg("program was detached by another process; attached again")
-	case w.rest == 2*checkEvery:
+	}
+	if w.rest == 2*checkEvery {
 		log.Warn().Dur("longest_rest_ms", maxRest).
 			Msg("program keeps being detached by another process; attaching again with growing rests, without further log lines")
 	}

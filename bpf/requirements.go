@@ -77,8 +77,7 @@ func explain(step string, err error) error {
 	if len(missing) == 0 {
 		return fmt.Errorf("%s: %w", step, err)
 	}
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		err = errno // without the guesses that package ebpf adds to it, like the limit of locked memory
 	}
 	return fmt.Errorf("%w: %s: %s: %w", ErrMissing, strings.Join(missing, "; "), step, err)
