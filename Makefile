@@ -7,8 +7,8 @@ GO ?= go
 TOOL := $(GO) tool -modfile=go.tool.mod
 C_FILES := $(wildcard bpf/*.c bpf/*.h bpf/testdata/*.c)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-# All programs are built with the same flags, so that they share what Go has compiled. -v prints each package, because the first
-# build takes minutes.
+# All programs are built with the same flags, so that they share what Go has compiled. -v, here and below, prints each package that
+# is compiled, because the first time takes minutes.
 BUILD := CGO_ENABLED=0 $(GO) build -v -trimpath
 FIRST_TIME := the first time takes minutes: Go downloads and compiles all modules
 # How long each benchmark runs.
@@ -32,13 +32,14 @@ demo: build ## Show everything at work, in network namespaces (wants root; ARGS=
 	@bin/demo --binary bin/fivetuple $(ARGS)
 
 cross: ## Build and check everything for arm64; the kernel object is the same
-	GOARCH=arm64 $(GO) build ./...
+	GOARCH=arm64 $(GO) build -v ./...
 	GOARCH=arm64 $(GO) build -o /dev/null ./runner # the line before links nothing
-	GOARCH=arm64 $(GO) vet ./...
+	GOARCH=arm64 $(GO) vet -v ./...
 
+# One package at a time: the live tests compare times with the kernel's own. Those of examples/stack take minutes.
 test: ## Run all tests (as root: those of the kernel, too)
-	$(GO) vet ./...
-	$(GO) test -count=1 -p 1 ./... # one package at a time: the live tests compare times with the kernel's own
+	$(GO) vet -v ./...
+	$(GO) test -count=1 -p 1 -timeout 20m ./...
 
 conformance: build ## Replay the captures of PCAPS=DIR through the kernel program and compare every figure with their oracles (wants root)
 	@test -n "$(PCAPS)" || { echo "conformance: name the folder of the captures: make conformance PCAPS=DIR" >&2; exit 2; }
