@@ -10,8 +10,10 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"fivetuple/bpf"
@@ -79,9 +81,22 @@ func Load(file string) (Config, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return Config{}, fmt.Errorf("read settings: %w", err)
+		return Config{}, fmt.Errorf("read settings: %w%s", err, readHint(err))
 	}
 	return Parse(file, text)
+}
+
+// readHint returns what to do about settings that cannot be read, where the system's error does not say it: in a container the
+// file is another machine's part, with owners and modes that do not show.
+func readHint(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf(": user %d may not read it: chmod a+r the file, and a+x the folders above it; a container that mounts it must be "+
+			"started again then", os.Geteuid())
+	case errors.Is(err, syscall.EISDIR):
+		return ": a container engine makes such a folder where a file that it is to mount does not exist: remove the folder, and put the file there"
+	}
+	return ""
 }
 
 // Parse is Load for a text that is already in memory; name stands for the file in messages.

@@ -1,9 +1,11 @@
 package conf
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -310,13 +312,24 @@ func TestLoad(t *testing.T) {
 	for name, want := range map[string]string{
 		bad:                          bad + ":1: log.level: 1 is a number",
 		large:                        large + ": larger than 1048576 bytes",
-		dir:                          "read settings: read " + dir + ": is a directory",
+		dir:                          "read settings: read " + dir + ": is a directory: a container engine makes such a folder",
 		filepath.Join(dir, "absent"): "read settings: open " + filepath.Join(dir, "absent") + ": no such file",
 	} {
 		c, err := Load(name)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || !cmp.Equal(c, Config{}) {
 			t.Errorf("Load(%s) = %v, %v, want the error %s", name, c, err, want)
 		}
+	}
+}
+
+// TestReadHint: what nobody may read says so; tests run as root, who may.
+func TestReadHint(t *testing.T) {
+	denied := &fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}
+	if hint := readHint(denied); !strings.Contains(hint, "chmod a+r the file") {
+		t.Errorf("the hint is %q", hint)
+	}
+	if hint := readHint(fs.ErrNotExist); hint != "" {
+		t.Errorf("the hint is %q", hint)
 	}
 }
 

@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"fivetuple/conf"
 )
+
+// configVariable names the environment variable with the default of --config. In a container it gives every command that is
+// executed there the settings of the container's own process.
+const configVariable = "FIVETUPLE_CONFIG"
 
 // app is what all commands share.
 type app struct {
@@ -24,7 +29,7 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 	}
-	root.PersistentFlags().StringVar(&a.configFile, "config", "", "settings that differ from the defaults (fivetuple.yaml)")
+	root.PersistentFlags().StringVar(&a.configFile, "config", os.Getenv(configVariable), "settings that differ from the defaults (fivetuple.yaml)")
 	root.AddCommand(a.newAgentCommand(), a.newRunCommand(), a.newRouteCommand(), a.newCallsCommand(), a.newSourcesCommand(), a.newReportCommand(), a.newEventsCommand(openEvents), a.newHealthCommand(), newReplayCommand(), newVersionCommand())
 	return root
 }
