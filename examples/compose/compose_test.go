@@ -1,10 +1,12 @@
-// Package compose holds the Docker Compose example to what conf/ says: no image is fetched, no container is started.
+// Package compose compares the Docker Compose example with conf/. Its tests start no container; the program in smoke/ runs the
+// stack.
 package compose
 
 import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,25 +17,42 @@ import (
 	"fivetuple/conf"
 )
 
-// hostPins is the folder on the host's own BPF file system that stands in for the pins' path.
-const hostPins = "/sys/fs/bpf/fivetuple"
-
+// project returns the stack with the services of all profiles, and the variables' defaults.
 func project(t *testing.T) *types.Project {
+	t.Helper()
+	return load(t, types.Mapping{}, "*")
+}
+
+func load(t *testing.T, env types.Mapping, profiles ...string) *types.Project {
 	t.Helper()
 	p, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
 		WorkingDir:  abs(t, "."),
 		ConfigFiles: []types.ConfigFile{{Filename: abs(t, "compose.yaml")}},
-		Environment: types.Mapping{},
-	})
+		Environment: env,
+	}, loader.WithProfiles(profiles))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"agent", "apisix", "redis", "runner", "upstream"}
-	if d := cmp.Diff(want, p.ServiceNames()); d != "" {
-		t.Fatalf("services (-want +got):\n%s", d)
-	}
 	return p
 }
+
+// TestServices: what is started, and what a profile adds.
+func TestServices(t *testing.T) {
+	one := []string{"agent", "apisix", "redis", "runner", "upstream"}
+	for profile, more := range map[string][]string{
+		"":       nil,
+		"client": {"client"},
+		"fleet":  {"agent-2", "apisix-2", "runner-2"},
+	} {
+		want := slices.Sorted(slices.Values(append(slices.Clone(one), more...)))
+		if d := cmp.Diff(want, load(t, types.Mapping{}, profile).ServiceNames()); d != "" {
+			t.Errorf("profile %q (-want +got):\n%s", profile, d)
+		}
+	}
+}
+
+// of returns the services of the stack that are gateways' part, like "runner": that of the first gateway and that of the second.
+func of(part string) []string { return []string{part, part + "-2"} }
 
 // settings are what agent and runner read.
 func settings(t *testing.T) conf.Config {
