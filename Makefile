@@ -14,10 +14,10 @@ FIRST_TIME := the first time takes minutes: Go downloads and compiles all module
 # How long each benchmark runs.
 BENCHTIME ?= 1s
 
-.PHONY: help generate build cross demo test conformance evaluate bench lint fmt clean
+.PHONY: help generate build cross demo test conformance evaluate compose-smoke full bench lint fmt clean
 
 help: ## Print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 generate: ## Rebuild the kernel object from bpf/*.c (wants clang-19, llvm-19, libbpf-dev)
 	$(GO) generate ./bpf
@@ -52,6 +52,17 @@ evaluate: build ## Say how well attacks are found, and how rarely ordinary traff
 	@echo "build: bin/evaluate"
 	@$(BUILD) -o bin/evaluate ./examples/evaluate
 	@bin/evaluate --binary bin/fivetuple $(ARGS) "$(PCAPS)"
+
+compose-smoke: ## Run the Compose stack by Docker Compose and podman, restart and kill every part, and print how it heals (requires root; ARGS="--rounds 3")
+	@echo "build: bin/docker-compose; $(FIRST_TIME)"
+	@CGO_ENABLED=0 $(GO) -C examples/compose/tool build -o $(CURDIR)/bin/docker-compose github.com/docker/compose/v5/cmd
+	@echo "build: bin/apisix-standin, bin/compose-smoke"
+	@$(BUILD) -o bin/apisix-standin ./examples/compose/smoke/standin
+	@$(BUILD) -o bin/compose-smoke ./examples/compose/smoke
+	@bin/compose-smoke --version "$(VERSION)" $(ARGS)
+
+full: ## Run what takes longer than CI may: the Compose stack, three rounds (requires root)
+	$(MAKE) compose-smoke ARGS="--rounds 3"
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/baseline ./correlator/watch ./correlator/signal ./plugins ./runner/server ./runner/report ./examples/stack
