@@ -61,7 +61,8 @@ compose-smoke: ## Run the Compose stack by Docker Compose and podman, restart an
 	@$(BUILD) -o bin/compose-smoke ./examples/compose/smoke
 	@bin/compose-smoke --version "$(VERSION)" $(ARGS)
 
-full: ## Run what takes longer than CI may: the Compose stack, three rounds (requires root)
+full: ## Run what takes longer than CI may: a million calls and their like, and three rounds of the Compose stack (requires root)
+	FIVETUPLE_FULL=1 FIVETUPLE_DIFFERENTIAL=1000000 $(GO) test -count=1 -p 1 -timeout 60m ./runner/server ./runner/share
 	$(MAKE) compose-smoke ARGS="--rounds 3"
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
