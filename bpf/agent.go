@@ -75,12 +75,11 @@ func (a *Agent) start() (err error) {
 	if _, err := a.attacher.choose(true); err != nil {
 		return err
 	}
-	a.meta.Heartbeat = a.clock.Now()
 	if a.pins, err = openPins(a.options.Pins); err != nil {
 		return err
 	}
 	a.took = a.pins.hasTables(a.meta.Layout)
-	if a.tables, err = loadPinned(a.options, &a.meta, a.pins); err != nil {
+	if a.tables, err = loadPinned(a.options, &a.meta, a.pins, a.clock.Now); err != nil {
 		return err
 	}
 	a.startBeats() // before the interfaces: hundreds of them take longer than a reader waits for a heartbeat

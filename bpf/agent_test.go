@@ -312,7 +312,7 @@ func TestRestartIsNotBlind(t *testing.T) {
 	p, err := openPins(agentOptions(pins).Pins)
 	must(t, err)
 	defer p.Close()
-	loaded, err := loadPinned(agentOptions(pins), &flow.Meta{Layout: hash, Heartbeat: meta.Heartbeat}, p)
+	loaded, err := loadPinned(agentOptions(pins), &flow.Meta{Layout: hash}, p, reader.clock.Now)
 	must(t, err)
 	defer loaded.Close()
 	must(t, reader.Refresh())

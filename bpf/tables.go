@@ -62,7 +62,7 @@ func configure(o Options) (*ebpf.CollectionSpec, error) {
 
 // loadPinned loads the programs over the tables that an earlier agent left, where these still fit, and pins the others. The
 // earlier agent's interfaces stay in meta, as their programs stay attached, until this one has looked itself.
-func loadPinned(o Options, meta *flow.Meta, p *pins) (*tables, error) {
+func loadPinned(o Options, meta *flow.Meta, p *pins, now func() uint64) (*tables, error) {
 	spec, err := configure(o)
 	if err != nil {
 		return nil, err
@@ -94,6 +94,7 @@ func loadPinned(o Options, meta *flow.Meta, p *pins) (*tables, error) {
 	if existing[fivetupleMapMeta] != nil && t.Meta.Lookup(uint32(0), &before) == nil {
 		meta.Interfaces, meta.Loopback = before.Interfaces, before.Loopback
 	}
+	meta.Heartbeat = now() // loading may have taken longer than a reader waits for a heartbeat
 	if err := t.publish(p, dir, meta); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
