@@ -103,17 +103,24 @@ func cgroups() map[string]bool {
 	return all
 }
 
-// removeCgroups removes those that were not there before. One with a process in it is an error: something was left running.
+// removeCgroups removes those that were not there before. One that still has a process after a while is an error: something was
+// left running.
 func removeCgroups(before map[string]bool) error {
-	var errs []error
-	for path := range cgroups() {
-		if before[path] {
-			continue
+	return await(context.Background(), settleWait, "the end of all processes", func() error {
+		var errs []error
+		for path := range cgroups() {
+			if before[path] {
+				continue
+			}
+			entries, err := os.ReadDir(path)
+			errs = append(errs, err)
+			for _, entry := range entries {
+				if entry.IsDir() {
+					errs = append(errs, os.Remove(filepath.Join(path, entry.Name())))
+				}
+			}
+			errs = append(errs, os.Remove(path))
 		}
-		children, _ := filepath.Glob(path + "/*/")
-		for _, child := range append(children, path) {
-			errs = append(errs, unix.Rmdir(filepath.Clean(child)))
-		}
-	}
-	return errors.Join(errs...)
+		return errors.Join(errs...)
+	})
 }

@@ -22,6 +22,11 @@ func smoke(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.stop()) }()
+	bridges, err := keepBridges()
+	if err != nil {
+		return err
+	}
+	defer bridges.close()
 	if err := e.start(ctx); err != nil {
 		return err
 	}
