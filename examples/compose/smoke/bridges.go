@@ -24,12 +24,12 @@ func keepBridges() (*bridges, error) {
 	b.stopped.Go(func() {
 		kept := map[int]bool{}
 		for u := range updates {
-			index := u.Link.Attrs().Index
-			if u.Link.Type() != "bridge" || kept[index] {
+			index := u.Attrs().Index
+			if u.Type() != "bridge" || kept[index] {
 				continue
 			}
 			// The address that it has, as one that somebody has set. A bridge that is gone again needs none.
-			kept[index] = netlink.LinkSetHardwareAddr(u.Link, u.Link.Attrs().HardwareAddr) == nil
+			kept[index] = netlink.LinkSetHardwareAddr(u.Link, u.Attrs().HardwareAddr) == nil
 		}
 	})
 	return b, nil
