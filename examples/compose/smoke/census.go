@@ -35,11 +35,10 @@ func (e *engine) census(ctx context.Context) (census, error) {
 		func() error { return c.processes() },
 		func() error { return c.mounts() },
 		func() error { return c.files("network namespace", "/run/netns/netns-*") },
-		func() error { return c.files("cgroup", "/sys/fs/cgroup/pids/"+podmanCgroup+"/libpod-*") },
 		func() error { return c.pins(e.path("graph/volumes")) },
 		func() error { return c.interfaces() },
 		func() error { return c.rules(ctx, e) },
-		func() error { return c.lines(ctx, e, "container", "ps", "--all", "--format", "{{.Names}}") },
+		func() error { return c.containers(ctx, e) },
 		func() error { return c.lines(ctx, e, "volume", "volume", "ls", "--quiet") },
 		func() error { return c.lines(ctx, e, "network", "network", "ls", "--quiet") },
 	} {
@@ -132,6 +131,26 @@ func (c census) rules(ctx context.Context, e *engine) error {
 	out, err := e.command(ctx, e.dir, "iptables", "--table", "nat", "--list-rules")
 	c["rule of iptables"] += len(regexp.MustCompile(`(?m)^-A .*( -[sd] \d|--dport )`).FindAllString(out, -1))
 	return err
+}
+
+// containers counts those that there are, and cgroups by their container.
+func (c census) containers(ctx context.Context, e *engine) error {
+	out, err := e.podman(ctx, "ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}}")
+	names := map[string]string{}
+	for line := range strings.Lines(out) {
+		id, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		names[id] = name
+		c["container "+name]++
+	}
+	found, globErr := filepath.Glob("/sys/fs/cgroup/pids/" + podmanCgroup + "/libpod-*")
+	for _, path := range found {
+		name, ok := names[strings.TrimPrefix(filepath.Base(path), "libpod-")]
+		if !ok {
+			name = "of no container"
+		}
+		c["cgroup "+name]++
+	}
+	return errors.Join(err, globErr)
 }
 
 func (c census) lines(ctx context.Context, e *engine, kind string, args ...string) error {
