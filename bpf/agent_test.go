@@ -114,7 +114,7 @@ func TestAgentCountsConnections(t *testing.T) {
 			t.Errorf("%s: origin %d, round-trip time %d (%v)", who, r.Conn.Origin, rtt, ok)
 		}
 	}
-	if got := flow.Classify(server.Conn.Dir[flow.RX].First()); got != flow.PayloadHTTP1 {
+	if got := server.Conn.Dir[flow.RX].Begins(); got != flow.PayloadHTTP1 {
 		t.Errorf("first payload is %d", got)
 	}
 	reasons, err := readReasons(a.tables.Reasons)
@@ -581,11 +581,13 @@ func TestOldLayoutsAreRemoved(t *testing.T) {
 }
 
 func TestAgentWithTwoCapabilities(t *testing.T) {
-	inNamespace(t)
-	pins := pinFolder(t, true)
-	out := runChild(t, "agent", pinsEnv+"="+pins, fmt.Sprintf("%s=%d", capsEnv, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN))
-	if out != "started 1 program to read: true" {
-		t.Errorf("agent with CAP_BPF and CAP_NET_ADMIN: %s", out)
+	for _, first := range []string{FirstPayloadKeep, FirstPayloadOff} {
+		inNamespace(t)
+		pins := pinFolder(t, true)
+		out := runChild(t, "agent", pinsEnv+"="+pins, firstEnv+"="+first, fmt.Sprintf("%s=%d", capsEnv, 1<<unix.CAP_BPF|1<<unix.CAP_NET_ADMIN))
+		if out != "started 1 program to read: true" {
+			t.Errorf("agent with CAP_BPF and CAP_NET_ADMIN, first_payload %s: %s", first, out)
+		}
 	}
 }
 

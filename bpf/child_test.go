@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -29,6 +30,8 @@ const (
 	pinsEnv  = "FIVETUPLE_TEST_PINS"
 	groupEnv = "FIVETUPLE_TEST_GROUP"
 	capsEnv  = "FIVETUPLE_TEST_CAPS"
+	// firstEnv is the agent's setting first_payload.
+	firstEnv = "FIVETUPLE_TEST_FIRST_PAYLOAD"
 	// refuseEnv is the number of the error with which a seccomp filter answers bpf(2).
 	refuseEnv = "FIVETUPLE_TEST_REFUSE"
 )
@@ -216,7 +219,7 @@ func childAgent() {
 		}
 	}
 	o := testOptions()
-	o.Pins.Path = os.Getenv(pinsEnv)
+	o.Pins.Path, o.FirstPayload = os.Getenv(pinsEnv), cmp.Or(os.Getenv(firstEnv), FirstPayloadKeep)
 	a, err := Start(o, zerolog.Nop())
 	if err != nil {
 		fmt.Println("error:", errors.Is(err, ErrMissing), err)

@@ -4,6 +4,7 @@
 #define FIVETUPLE_COUNT_H
 
 #include "holes.h"
+#include "kind.h"
 #include "options.h"
 
 /* End of the payload in sequence space: a SYN comes before it, a FIN behind. */
@@ -76,10 +77,21 @@ static __always_inline void take_sequence(struct __sk_buff *skb, struct directio
 	}
 }
 
+static __always_inline void set_kind(struct direction *d, __u8 kind, __u8 length)
+{
+	__builtin_memset(d->first_payload, 0, sizeof(d->first_payload));
+	d->first_payload[0] = kind;
+	d->first_len = length;
+	d->known |= KNOWN_KIND;
+}
+
 /* The first bytes of payload, at most 16; they may lie beyond the linear part, so they are copied by the helper. */
 static __always_inline void take_first_payload(struct __sk_buff *skb, struct direction *d, const struct packet *p)
 {
 	__u32 length = p->payload;
+	/* An agent that kept the bytes has begun this record. */
+	if (first_payload_off && d->first_len && !(d->known & KNOWN_KIND))
+		set_kind(d, kind_of((void *)d->first_payload, d->first_len), d->first_len);
 	if (d->first_len || !length)
 		return;
 	if (length > sizeof(d->first_payload))
@@ -92,6 +104,12 @@ static __always_inline void take_first_payload(struct __sk_buff *skb, struct dir
 	}
 	/* The verifier has lost the bounds by here: 1 to 16. */
 	length = ((length - 1) & (sizeof(d->first_payload) - 1)) + 1;
+	if (first_payload_off) {
+		int kind = load_kind(skb, p->data, length);
+		if (kind)
+			set_kind(d, kind, length);
+		return;
+	}
 	if (!bpf_skb_load_bytes(skb, p->data, d->first_payload, length))
 		d->first_len = length;
 }

@@ -4,8 +4,8 @@
 /*
  * Keeps one record per connection for every packet that enters or leaves an interface, and passes each packet on to
  * whoever comes next. Read in this order: record.h (what is kept), maps.h, parse.h (packet to facts), tcp.h (segment to
- * entry), count.h, holes.h, exchange.h, rtt.h and sack.h (what a segment adds to it), sources.h, remove.h (how entries
- * go), read.h (how they are read).
+ * entry), count.h, kind.h, holes.h, exchange.h, rtt.h and sack.h (what a segment adds to it), sources.h, remove.h (how
+ * entries go), read.h (how they are read).
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

@@ -169,23 +169,24 @@ type fivetupleVerdictKey struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	fivetupleMapCounts        = "counts"
-	fivetupleMapFlows         = "flows"
-	fivetupleMapHalfOpen      = "half_open"
-	fivetupleMapHoles         = "holes"
-	fivetupleMapMeta          = "meta"
-	fivetupleMapReasons       = "reasons"
-	fivetupleMapSources       = "sources"
-	fivetupleMapUdp           = "udp"
-	fivetupleMapVerdicts      = "verdicts"
-	fivetupleProgFtEgress     = "ft_egress"
-	fivetupleProgFtEmpty      = "ft_empty"
-	fivetupleProgFtIngress    = "ft_ingress"
-	fivetupleProgFtRead       = "ft_read"
-	fivetupleProgFtRemove     = "ft_remove"
-	fivetupleVarClockFromSkb  = "clock_from_skb"
-	fivetupleVarLengthsFromCb = "lengths_from_cb"
-	fivetupleVarMidstreamAny  = "midstream_any"
+	fivetupleMapCounts          = "counts"
+	fivetupleMapFlows           = "flows"
+	fivetupleMapHalfOpen        = "half_open"
+	fivetupleMapHoles           = "holes"
+	fivetupleMapMeta            = "meta"
+	fivetupleMapReasons         = "reasons"
+	fivetupleMapSources         = "sources"
+	fivetupleMapUdp             = "udp"
+	fivetupleMapVerdicts        = "verdicts"
+	fivetupleProgFtEgress       = "ft_egress"
+	fivetupleProgFtEmpty        = "ft_empty"
+	fivetupleProgFtIngress      = "ft_ingress"
+	fivetupleProgFtRead         = "ft_read"
+	fivetupleProgFtRemove       = "ft_remove"
+	fivetupleVarClockFromSkb    = "clock_from_skb"
+	fivetupleVarFirstPayloadOff = "first_payload_off"
+	fivetupleVarLengthsFromCb   = "lengths_from_cb"
+	fivetupleVarMidstreamAny    = "midstream_any"
 )
 
 // loadFivetuple returns the embedded CollectionSpec for fivetuple.
@@ -256,9 +257,10 @@ type fivetupleMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fivetupleVariableSpecs struct {
-	ClockFromSkb  *ebpf.VariableSpec `ebpf:"clock_from_skb"`
-	LengthsFromCb *ebpf.VariableSpec `ebpf:"lengths_from_cb"`
-	MidstreamAny  *ebpf.VariableSpec `ebpf:"midstream_any"`
+	ClockFromSkb    *ebpf.VariableSpec `ebpf:"clock_from_skb"`
+	FirstPayloadOff *ebpf.VariableSpec `ebpf:"first_payload_off"`
+	LengthsFromCb   *ebpf.VariableSpec `ebpf:"lengths_from_cb"`
+	MidstreamAny    *ebpf.VariableSpec `ebpf:"midstream_any"`
 }
 
 // fivetupleObjects contains all objects after they have been loaded into the kernel.
@@ -310,9 +312,10 @@ func (m *fivetupleMaps) Close() error {
 //
 // It can be passed to loadFivetupleObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fivetupleVariables struct {
-	ClockFromSkb  *ebpf.Variable `ebpf:"clock_from_skb"`
-	LengthsFromCb *ebpf.Variable `ebpf:"lengths_from_cb"`
-	MidstreamAny  *ebpf.Variable `ebpf:"midstream_any"`
+	ClockFromSkb    *ebpf.Variable `ebpf:"clock_from_skb"`
+	FirstPayloadOff *ebpf.Variable `ebpf:"first_payload_off"`
+	LengthsFromCb   *ebpf.Variable `ebpf:"lengths_from_cb"`
+	MidstreamAny    *ebpf.Variable `ebpf:"midstream_any"`
 }
 
 // fivetuplePrograms contains all programs after they have been loaded into the kernel.

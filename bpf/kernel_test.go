@@ -74,6 +74,7 @@ func testOptions() Options {
 		Tables:        TableOptions{Flows: 1024, HalfOpen: 1024, UDP: 1024, Sources: 1024, Holes: 1024, Verdicts: 1024},
 		Midstream:     MidstreamSocket,
 		Sweep:         SweepOptions{Every: time.Minute, Closed: time.Minute, Idle: time.Hour},
+		FirstPayload:  FirstPayloadKeep,
 		OnNoInterface: NoInterfaceWait, OnExit: ExitRemove,
 	}
 }

@@ -8,8 +8,11 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
+// meaning counts the changes of what fields mean that neither their names nor their places show. 1: KNOWN_KIND.
+const meaning = 1
+
 // Layout returns the hash of the structures that the kernel program and its readers share: names, offsets and sizes of
-// every field, taken from the type information of the embedded object. Tables of another layout are not read.
+// every field, taken from the type information of the embedded object, and what they mean. Tables of another layout are not read.
 func Layout() (uint64, error) { return layout() }
 
 var layout = sync.OnceValues(func() (uint64, error) { //nolint:gochecknoglobals // computed once from embedded bytes
@@ -18,6 +21,7 @@ var layout = sync.OnceValues(func() (uint64, error) { //nolint:gochecknoglobals 
 		return 0, err
 	}
 	hash := fnv.New64a()
+	fmt.Fprintf(hash, "meaning %d\n", meaning)
 	for _, name := range []string{"flow_key", "flow_record", "holes", "source", "verdict_key", "verdict", "table_counts", "meta"} {
 		var shared *btf.Struct
 		if err := spec.Types.TypeByName(name, &shared); err != nil {

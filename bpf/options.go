@@ -24,6 +24,8 @@ type Options struct {
 	Tables TableOptions `koanf:"tables"`
 	// Midstream says which connections older than the program get a record: MidstreamSocket or MidstreamAny.
 	Midstream string `koanf:"midstream"`
+	// FirstPayload says what is kept of the first payload of each direction: FirstPayloadKeep or FirstPayloadOff.
+	FirstPayload string `koanf:"first_payload"`
 	// Sweep says when records are removed.
 	Sweep SweepOptions `koanf:"sweep"`
 	// OnExit says what the agent leaves behind: ExitKeep or ExitRemove.
@@ -85,6 +87,12 @@ const (
 	MidstreamAny    = "any"    // always: for forwarded traffic and replays
 )
 
+// The values of Options.FirstPayload.
+const (
+	FirstPayloadKeep = "keep" // up to 16 bytes
+	FirstPayloadOff  = "off"  // which protocol they begin, and no byte
+)
+
 // The values of Options.OnExit.
 const (
 	ExitKeep   = "keep"   // programs and tables stay: a restart misses no packet
@@ -115,6 +123,7 @@ func (o Options) Validate() error {
 		entries("tables.holes", o.Tables.Holes),
 		entries("tables.verdicts", o.Tables.Verdicts),
 		oneOf("midstream", o.Midstream, MidstreamSocket, MidstreamAny),
+		oneOf("first_payload", o.FirstPayload, FirstPayloadKeep, FirstPayloadOff),
 		duration("sweep.every", o.Sweep.Every, 100*time.Millisecond, time.Minute),
 		duration("sweep.closed", o.Sweep.Closed, time.Second, time.Hour),
 		duration("sweep.idle", o.Sweep.Idle, time.Minute, 7*24*time.Hour),

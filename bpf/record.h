@@ -29,32 +29,32 @@ struct flow_key {
 struct direction {
 	__u64 packets; /* segments, pure ACKs too */
 	__u64 bytes;
-	__u64 payload;         /* bytes behind the L4 header; data sent again counts again */
-	__u64 late;            /* LATE(): segments that met the lock too often; folded in by the next writer */
-	__u32 data_packets;    /* segments that carry payload, mod 2^32 */
-	__u32 data_headers;    /* IP + TCP header bytes of those, mod 2^32 */
-	__u32 seq_high;        /* highest sequence end; SYN and FIN count one; valid with KNOWN_SEQ */
-	__u32 data_high;       /* highest sequence end of payload */
-	__u32 ack_high;        /* highest acknowledgement sent in this direction; valid with KNOWN_ACK */
-	__u32 ifindex;         /* the interface that this direction counts on */
-	__u16 flags;           /* all TCP flags seen: nine bits, CWR 0x80, AE 0x100 (RFC 9293, 3.1; RFC 9768) */
-	__u8 known;            /* KNOWN_* */
-	__u8 first_len;        /* bytes in first_payload */
-	__u8 ttl;              /* TTL or hop limit of the SYN, else of the first packet */
-	__u8 holes;            /* below seq_high and remembered now, see holes.h */
-	__u16 holes_forgotten; /* for want of room: what fills them counts as retransmitted; at most 2^16 - 1 */
-	__u32 isn;             /* of the last SYN; valid with KNOWN_ISN */
-	__u32 retransmitted;   /* segments that began below seq_high and filled no hole: a repeated SYN or FIN too */
-	__u32 out_of_order;    /* segments that began below seq_high and filled a hole, or a part of one */
-	__u32 zero_window;     /* segments with window 0, without SYN, FIN or RST */
-	__u32 keep_alive;      /* segments of 0 or 1 byte at seq_high - 1 */
-	__u16 contended;       /* late segments folded in: counted, but not their sequence and exchange; mod 2^16 */
-	__u16 waited;          /* milliseconds that time-outs took, before payload was sent again; mod 2^16 */
-	__u8 first_payload[16];
-	__u16 syn_mss;    /* of the SYN; 0: none */
-	__u8 syn_wscale;  /* of the SYN; valid with SYN_WSCALE */
-	__u8 syn_options; /* SYN_* */
-	__u32 acked;      /* time of the first acknowledgement, then of the last one of new data: ns >> 10, mod 2^32 */
+	__u64 payload;          /* bytes behind the L4 header; data sent again counts again */
+	__u64 late;             /* LATE(): segments that met the lock too often; folded in by the next writer */
+	__u32 data_packets;     /* segments that carry payload, mod 2^32 */
+	__u32 data_headers;     /* IP + TCP header bytes of those, mod 2^32 */
+	__u32 seq_high;         /* highest sequence end; SYN and FIN count one; valid with KNOWN_SEQ */
+	__u32 data_high;        /* highest sequence end of payload */
+	__u32 ack_high;         /* highest acknowledgement sent in this direction; valid with KNOWN_ACK */
+	__u32 ifindex;          /* the interface that this direction counts on */
+	__u16 flags;            /* all TCP flags seen: nine bits, CWR 0x80, AE 0x100 (RFC 9293, 3.1; RFC 9768) */
+	__u8 known;             /* KNOWN_* */
+	__u8 first_len;         /* bytes of the first payload that were seen, at most 16 */
+	__u8 ttl;               /* TTL or hop limit of the SYN, else of the first packet */
+	__u8 holes;             /* below seq_high and remembered now, see holes.h */
+	__u16 holes_forgotten;  /* for want of room: what fills them counts as retransmitted; at most 2^16 - 1 */
+	__u32 isn;              /* of the last SYN; valid with KNOWN_ISN */
+	__u32 retransmitted;    /* segments that began below seq_high and filled no hole: a repeated SYN or FIN too */
+	__u32 out_of_order;     /* segments that began below seq_high and filled a hole, or a part of one */
+	__u32 zero_window;      /* segments with window 0, without SYN, FIN or RST */
+	__u32 keep_alive;       /* segments of 0 or 1 byte at seq_high - 1 */
+	__u16 contended;        /* late segments folded in: counted, but not their sequence and exchange; mod 2^16 */
+	__u16 waited;           /* milliseconds that time-outs took, before payload was sent again; mod 2^16 */
+	__u8 first_payload[16]; /* with KNOWN_KIND none of them, but in the first byte PAYLOAD_* */
+	__u16 syn_mss;          /* of the SYN; 0: none */
+	__u8 syn_wscale;        /* of the SYN; valid with SYN_WSCALE */
+	__u8 syn_options;       /* SYN_* */
+	__u32 acked; /* time of the first acknowledgement, then of the last one of new data: ns >> 10, mod 2^32 */
 };
 
 /*
@@ -69,6 +69,20 @@ enum {
 	KNOWN_ACK = 1 << 2,
 	KNOWN_OPENER = 1 << 3,    /* sent a SYN without ACK */
 	KNOWN_ACKED_ISN = 1 << 4, /* isn is what the peer's SYN-ACK acknowledged: no SYN was seen yet */
+	KNOWN_KIND = 1 << 5,      /* only the kind of the first payload is kept */
+};
+
+/* What the first payload of a direction begins, see kind.h. */
+enum payload {
+	PAYLOAD_NONE,
+	PAYLOAD_OTHER,
+	PAYLOAD_HTTP1,
+	PAYLOAD_HTTP2,
+	PAYLOAD_TLS,
+	PAYLOAD_PROXY_V1,
+	PAYLOAD_PROXY_V2,
+	PAYLOAD_METHOD,
+	PAYLOAD_SWITCHED,
 };
 
 enum {

@@ -57,6 +57,9 @@ func configure(o Options) (*ebpf.CollectionSpec, error) {
 	if err := spec.Variables[fivetupleVarMidstreamAny].Set(o.Midstream == MidstreamAny); err != nil {
 		return nil, fmt.Errorf("set midstream: %w", err)
 	}
+	if err := spec.Variables[fivetupleVarFirstPayloadOff].Set(o.FirstPayload == FirstPayloadOff); err != nil {
+		return nil, fmt.Errorf("set first_payload: %w", err)
+	}
 	return spec, nil
 }
 

@@ -22,12 +22,12 @@ import (
 func TestDefault(t *testing.T) {
 	want := Config{
 		Agent: bpf.Options{
-			Interfaces: []string{"*"},
-			Pins:       bpf.PinOptions{Path: "/run/fivetuple/bpf", Mode: "0640"},
-			Tables:     bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096, Verdicts: 16384},
-			Midstream:  bpf.MidstreamSocket,
-			Sweep:      bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
-			OnExit:     bpf.ExitKeep, OnNoInterface: bpf.NoInterfaceWait,
+			Interfaces:   []string{"*"},
+			Pins:         bpf.PinOptions{Path: "/run/fivetuple/bpf", Mode: "0640"},
+			Tables:       bpf.TableOptions{Flows: 65536, HalfOpen: 16384, UDP: 16384, Sources: 16384, Holes: 4096, Verdicts: 16384},
+			Midstream:    bpf.MidstreamSocket,
+			Sweep:        bpf.SweepOptions{Every: 5 * time.Second, Closed: 10 * time.Second, Idle: 30 * time.Minute},
+			FirstPayload: bpf.FirstPayloadKeep, OnExit: bpf.ExitKeep, OnNoInterface: bpf.NoInterfaceWait,
 		},
 		Watch:      watch.Options{Enabled: true, Keep: time.Minute, Flows: 16384, Trusted: []string{}},
 		Correlator: correlator.Options{Tuple: correlator.TupleHeader, Connections: 65536, Stale: 5 * time.Second, Quiet: 5 * time.Second},
@@ -269,7 +269,7 @@ more: true
 x.yaml:3: log.level: 5 is a number, want text, in quotes if it looks like anything else: "5"
 x.yaml:6: agent.tables.udp: 7 is not in 1024..16777216 entries
 x.yaml:7: agent.tables.flows: "many" is text, want a whole number, like 65536
-x.yaml:8: agent.colour: unknown key, known here: interfaces, midstream, on_exit, on_no_interface, pins, sweep, tables
+x.yaml:8: agent.colour: unknown key, known here: first_payload, interfaces, midstream, on_exit, on_no_interface, pins, sweep, tables
 x.yaml:10: agent.on_exit: given twice, first on line 9
 x.yaml:12: correlator.stale: 1ms is not in 2s..1m0s
 x.yaml:13: correlator.connections: 1 is not in 1024..16777216

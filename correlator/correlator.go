@@ -205,7 +205,7 @@ func (s *shard) protocol(key flow.Key, r *flow.Record, call Call) (protocol flow
 	if conn, ok := s.conns.Peek(key); ok && conn.is(r, call) && conn.protocol != flow.PayloadNone {
 		return conn.protocol, conn.http2, true
 	}
-	protocol = flow.Classify(r.Conn.Dir[flow.RX].First())
+	protocol = r.Conn.Dir[flow.RX].Begins()
 	return protocol, protocol == flow.PayloadHTTP2, false
 }
 

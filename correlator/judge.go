@@ -45,7 +45,7 @@ func (j *judge) meet(conn *connection, key *flow.Key, r *flow.Record) {
 	// What came first is what the connection began with if nothing came before it late; less than all that is kept of it may
 	// be the beginning of anything.
 	if d.OutOfOrder == 0 && int(d.FirstLen) == len(d.FirstPayload) {
-		conn.first = flow.Classify(d.First())
+		conn.first = d.Begins()
 	}
 }
 

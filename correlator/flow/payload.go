@@ -2,21 +2,24 @@ package flow
 
 import "bytes"
 
-// Payload is what a direction's first payload bytes show.
+// Payload is what a direction's first payload bytes show: enum payload in bpf/record.h.
 type Payload uint8
 
 // What the first payload can be.
 const (
 	PayloadNone Payload = iota // nothing seen yet
 	PayloadOther
-	PayloadHTTP1   // a request line (RFC 9112, 3)
-	PayloadHTTP2   // the client preface (RFC 9113, 3.4)
-	PayloadTLS     // a handshake record (RFC 8446, 5.1)
-	PayloadProxyV1 // the PROXY protocol's text header
-	PayloadProxyV2 // and its binary one
+	PayloadHTTP1    // a request line (RFC 9112, 3)
+	PayloadHTTP2    // the client preface (RFC 9113, 3.4)
+	PayloadTLS      // a handshake record (RFC 8446, 5.1)
+	PayloadProxyV1  // the PROXY protocol's text header
+	PayloadProxyV2  // and its binary one
+	PayloadMethod   // up to 7 capital letters and nothing else: a method that came in parts
+	PayloadSwitched // "HTTP/1.1 101": what follows is another protocol (RFC 9110, 15.2.2)
 )
 
-// Classify says what payload bytes begin: at least 16 of them, or all there are.
+// Classify returns what payload bytes begin: at least 16 of them, or all there are. Its twin, for agents that keep no byte,
+// is bpf/kind.h.
 func Classify(first []byte) Payload {
 	switch {
 	case len(first) == 0:
@@ -29,8 +32,12 @@ func Classify(first []byte) Payload {
 		return PayloadProxyV1
 	case starts(first, "\r\n\r\n\x00\r\nQUIT\n"):
 		return PayloadProxyV2
+	case starts(first, "HTTP/1.1 101"):
+		return PayloadSwitched
 	case isRequestLine(first):
 		return PayloadHTTP1
+	case len(first) < 8 && len(bytes.Trim(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) == 0:
+		return PayloadMethod
 	}
 	return PayloadOther
 }

@@ -17,7 +17,13 @@ func TestClassify(t *testing.T) {
 		"\x16\x03\x03":                     PayloadTLS,
 		"PROXY TCP4 192.0":                 PayloadProxyV1,
 		"\r\n\r\n\x00\r\nQUIT\n\x21\x11":   PayloadProxyV2,
-		"GET":                              PayloadOther, // ends before its space
+		"GET":                              PayloadMethod, // ends before its space
+		"OPTIONS":                          PayloadMethod,
+		"GETAGAIN":                         PayloadOther,
+		"get":                              PayloadOther,
+		"HTTP/1.1 101":                     PayloadSwitched,
+		"HTTP/1.1 101 Swi":                 PayloadSwitched,
+		"HTTP/1.1 10":                      PayloadOther,
 		"\r\n\r\n":                         PayloadOther,
 		" GET / HTTP/1.1":                  PayloadOther,
 		"G(T / HTTP/1.1\r\n":               PayloadOther,
@@ -41,7 +47,7 @@ func FuzzClassify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got := Classify(b)
-		if (got == PayloadNone) != (len(b) == 0) || got > PayloadProxyV2 {
+		if (got == PayloadNone) != (len(b) == 0) || got > PayloadSwitched {
 			t.Errorf("%q: %d", b, got)
 		}
 		// More bytes do not change what 16 have shown, other than by a request line that turns out to be none.

@@ -42,9 +42,21 @@ type Direction struct {
 	Acked          uint32
 }
 
-// First returns the first payload bytes that were seen in this direction, at most 16.
+// First returns the first payload bytes that were seen in this direction, at most 16; none where the agent keeps none
+// (agent.first_payload: off). What they begin is known all the same: Begins.
 func (d *Direction) First() []byte {
+	if d.Known&KnownKind != 0 {
+		return nil
+	}
 	return d.FirstPayload[:min(int(d.FirstLen), len(d.FirstPayload))]
+}
+
+// Begins returns what this direction's first payload begins.
+func (d *Direction) Begins() Payload {
+	if d.Known&KnownKind != 0 {
+		return Payload(d.FirstPayload[0])
+	}
+	return Classify(d.First())
 }
 
 // Lacking returns how many segments were counted without their sequence numbers, because they met the lock too often: the
@@ -71,6 +83,8 @@ const (
 	KnownOpener = 1 << 3
 	// KnownAckedISN: the ISN is what the peer's SYN-ACK acknowledged; no SYN was seen yet.
 	KnownAckedISN = 1 << 4
+	// KnownKind: FirstPayload has no byte of the payload, but its Payload in the first place.
+	KnownKind = 1 << 5
 )
 
 // Bits of Direction.SYNOptions: which options the SYN had.

@@ -77,6 +77,21 @@ func TestRTT(t *testing.T) {
 	}
 }
 
+// TestBegins: what a direction begins is the same whether its bytes are kept or not.
+func TestBegins(t *testing.T) {
+	for first, want := range map[string]Payload{"": PayloadNone, "GET / HTTP/1.1\r\n": PayloadHTTP1, "\x16\x03\x01": PayloadTLS, "nothing": PayloadOther} {
+		var kept Direction
+		kept.FirstLen = uint8(copy(kept.FirstPayload[:], first))
+		hidden := Direction{FirstLen: kept.FirstLen}
+		if first != "" {
+			hidden.Known, hidden.FirstPayload[0] = KnownKind, uint8(want)
+		}
+		if kept.Begins() != want || hidden.Begins() != want || hidden.First() != nil && first != "" {
+			t.Errorf("%q: kept %d, hidden %d, want %d; %q", first, kept.Begins(), hidden.Begins(), want, hidden.First())
+		}
+	}
+}
+
 func TestFirst(t *testing.T) {
 	d := Direction{FirstPayload: [16]uint8([]byte("0123456789abcdef"))}
 	for length, want := range map[uint8]string{0: "", 3: "012", 16: "0123456789abcdef", 255: "0123456789abcdef"} {

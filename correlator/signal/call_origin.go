@@ -27,8 +27,11 @@ func hops(ttl uint8) int {
 // notHTTP tells a connection that began with something that is neither a request line (RFC 9112, 3), HTTP/2's preface (RFC
 // 9113, 3.4), TLS (RFC 8446, 5.1) nor a PROXY header, although it ended up as a call.
 func notHTTP(c *Call) float64 {
-	if c.First == flow.PayloadOther {
+	switch c.First {
+	case flow.PayloadOther, flow.PayloadSwitched:
 		return strong
+	case flow.PayloadHTTP1, flow.PayloadHTTP2, flow.PayloadTLS, flow.PayloadProxyV1, flow.PayloadProxyV2:
+	case flow.PayloadNone, flow.PayloadMethod: // not seen, or too little of it
 	}
 	return 0
 }

@@ -73,7 +73,7 @@ func (w *Watcher) addConnection(k *flow.Key, r *flow.Record) {
 // inTurn says whether a connection has one call under way at most: cleartext HTTP/1 (over TLS it may be HTTP/2). What is
 // pipelined there is no exchange of its own.
 func inTurn(r *flow.Record) bool {
-	return flow.Classify(r.Conn.Dir[flow.RX].First()) == flow.PayloadHTTP1
+	return r.Conn.Dir[flow.RX].Begins() == flow.PayloadHTTP1
 }
 
 // inbound says whether the peer is the client: it sent the SYN, or, where none was seen, a request.
@@ -85,10 +85,10 @@ func inbound(r *flow.Record) bool {
 	if tx.Known&flow.KnownOpener != 0 {
 		return false
 	}
-	switch flow.Classify(rx.First()) {
+	switch rx.Begins() {
 	case flow.PayloadHTTP1, flow.PayloadHTTP2, flow.PayloadTLS, flow.PayloadProxyV1, flow.PayloadProxyV2:
 		return true
-	case flow.PayloadNone, flow.PayloadOther:
+	case flow.PayloadNone, flow.PayloadOther, flow.PayloadMethod, flow.PayloadSwitched:
 	}
 	return false
 }

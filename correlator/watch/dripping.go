@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"bytes"
 	"time"
 
 	"fivetuple/correlator/flow"
@@ -54,15 +53,14 @@ func keepAlives(r *flow.Record, span *flow.Span) uint64 {
 
 // asks says whether the current exchange is, as far as can be told, a request.
 func asks(r *flow.Record) bool {
-	first := r.Conn.Dir[flow.RX].First()
-	switch flow.Classify(first) {
-	case flow.PayloadHTTP1: // but for a WebSocket's messages, behind "101 Switching Protocols"
-		return !bytes.HasPrefix(r.Conn.Dir[flow.TX].First(), []byte("HTTP/1.1 101"))
+	switch r.Conn.Dir[flow.RX].Begins() {
+	case flow.PayloadHTTP1: // but for a WebSocket's messages
+		return r.Conn.Dir[flow.TX].Begins() != flow.PayloadSwitched
 	case flow.PayloadHTTP2, flow.PayloadTLS, flow.PayloadProxyV1, flow.PayloadProxyV2:
 		return r.Exchange <= opaqueExchanges
-	case flow.PayloadOther: // a method that came in parts
-		return len(first) < 8 && len(bytes.Trim(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) == 0
-	case flow.PayloadNone:
+	case flow.PayloadMethod:
+		return true
+	case flow.PayloadNone, flow.PayloadOther, flow.PayloadSwitched:
 	}
 	return false
 }
