@@ -12,6 +12,9 @@ import (
 )
 
 func main() {
+	if err := noCore(); err != nil {
+		printError(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := newRootCommand().ExecuteContext(ctx)
 	stop()

@@ -51,7 +51,7 @@ func (u unitFile) want(t *testing.T, options map[string]string) {
 
 // hardened is what all services shut off.
 func hardened() map[string]string {
-	options := map[string]string{"Service.ProtectSystem": "strict", "Service.SystemCallArchitectures": "native"}
+	options := map[string]string{"Service.ProtectSystem": "strict", "Service.SystemCallArchitectures": "native", "Service.LimitCORE": "0"}
 	for _, name := range []string{
 		"NoNewPrivileges", "ProtectHome", "PrivateTmp", "PrivateDevices", "ProtectControlGroups", "ProtectKernelModules",
 		"ProtectKernelTunables", "ProtectKernelLogs", "RestrictNamespaces", "RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute",
