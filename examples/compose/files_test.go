@@ -3,6 +3,7 @@ package compose
 import (
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -81,6 +82,37 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// TestMemory: no service of ours takes all of the host's memory; the agent's bound holds the tables that its settings ask for, and the
+// runner's garbage collector knows of its own.
+func TestMemory(t *testing.T) {
+	p := project(t)
+	for name, s := range p.Services {
+		if own := !isAPISIX(name) && name != "client"; own != (s.MemLimit > 0) {
+			t.Errorf("%s: memory limit %d", name, s.MemLimit)
+		}
+	}
+	const flowBytes, rest = 704, 40 << 20 // of the other tables and of the process
+	for _, name := range of("agent") {
+		if need := 2 * (int64(settings(t).Agent.Tables.Flows)*flowBytes + rest); int64(p.Services[name].MemLimit) < need {
+			t.Errorf("%s: limit %d; the tables of two versions take %d", name, p.Services[name].MemLimit, need)
+		}
+	}
+	for _, name := range of("runner") {
+		s := p.Services[name]
+		var soft int64
+		if v := s.Environment["GOMEMLIMIT"]; v != nil {
+			mib, err := strconv.ParseInt(strings.TrimSuffix(*v, "MiB"), 10, 64)
+			must(t, err)
+			soft = mib << 20
+		}
+		if limit := int64(s.MemLimit); soft < limit*3/4 || soft > limit*19/20 {
+			t.Errorf("%s: limit %d, GOMEMLIMIT %d", name, limit, soft)
+		}
+	}
+}
+
 // TestImages: no image changes under its name, and no registry is asked for one that is built here.
 func TestImages(t *testing.T) {
 	built := map[string]string{} // image: target of the Dockerfile
@@ -89,6 +121,9 @@ func TestImages(t *testing.T) {
 		_, tag, ok := strings.Cut(s.Image, ":")
 		if !ok || tag == "latest" {
 			t.Errorf("%s: image %s has no version", name, s.Image)
+		}
+		if _, digest, _ := strings.Cut(s.Image, "@"); s.PullPolicy != types.PullPolicyNever && !digestForm.MatchString(digest) {
+			t.Errorf("%s: image %s has no digest", name, s.Image)
 		}
 		if s.Build == nil {
 			continue

@@ -15,6 +15,7 @@ import (
 // substitute is an image that is made of this machine's programs and has the name of one that a registry has.
 type substitute struct {
 	image    string
+	variable string            // of compose.yaml, which names it: what is built here has not the digest of the shipped one
 	what     string            // that it is, for its label and the log
 	programs []string          // of this machine, with their libraries
 	add      map[string]string // other files: where they go, what is copied
@@ -34,7 +35,7 @@ func substitutes(o *options) []substitute {
 			},
 		},
 		{
-			image: "docker.io/apache/apisix:3.18.0-debian", what: "the stand-in gateway of this repository, with APISIX's user, paths and bash",
+			image: "docker.io/apache/apisix:3.18.0-debian", variable: "APISIX_IMAGE", what: "the stand-in gateway of this repository, with APISIX's user, paths and bash",
 			programs: []string{"bash", "head", "grep"},
 			add:      map[string]string{"/usr/local/apisix/standin": filepath.Join(o.bin, "apisix-standin")},
 			text: map[string]string{
@@ -45,16 +46,26 @@ func substitutes(o *options) []substitute {
 			last: []string{"COPY --chown=636:636 own/ /usr/local/", "USER 636", `ENTRYPOINT ["/docker-entrypoint.sh"]`, `CMD ["docker-start"]`},
 		},
 		{
-			image: "docker.io/library/redis:8.2-bookworm", what: "Debian's redis-server",
+			image: "docker.io/library/redis:8.2-bookworm", variable: "REDIS_IMAGE", what: "Debian's redis-server",
 			programs: []string{"redis-server", "redis-cli"},
 			text:     map[string]string{"/etc/passwd": "redis:x:999:999::/data:/bin/sh\n"},
 		},
 		{
-			image: "docker.io/curlimages/curl:8.16.0", what: "Debian's curl",
+			image: "docker.io/curlimages/curl:8.16.0", variable: "CLIENT_IMAGE", what: "Debian's curl",
 			programs: []string{"curl"},
 			last:     []string{`ENTRYPOINT ["/usr/bin/curl"]`},
 		},
 	}
+}
+
+// imageVariables are the variables of compose.yaml by which the substitutes take their places.
+func imageVariables(o *options) (env []string) {
+	for _, s := range substitutes(o) {
+		if s.variable != "" {
+			env = append(env, s.variable+"="+s.image)
+		}
+	}
+	return env
 }
 
 // build makes the image in a folder.

@@ -21,6 +21,7 @@ func smoke(ctx context.Context, o options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	e.env = append(e.env, imageVariables(&o)...)
 	defer func() { err = errors.Join(err, e.stop()) }()
 	bridges, err := keepBridges()
 	if err != nil {

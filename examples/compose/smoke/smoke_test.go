@@ -49,7 +49,7 @@ func TestSubstitutes(t *testing.T) {
 	}
 	for _, s := range substitutes(&options{}) {
 		name := strings.TrimPrefix(strings.TrimPrefix(s.image, "docker.io/"), "library/")
-		if !strings.Contains(string(text), ":-"+name+"}") && !strings.Contains(string(dockerfile), "FROM "+name+" ") {
+		if !strings.Contains(string(text), "${"+s.variable+":-"+name+"@") && !strings.Contains(string(dockerfile), "FROM "+name+" ") {
 			t.Errorf("no file has the image %s", name)
 		}
 	}
