@@ -46,5 +46,6 @@ func (e *entry) isIdle(now uint64) bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return now > e.last && now-e.last > idle
+	e.last = min(e.last, now) // a file may say that it was called in the future
+	return now-e.last > idle
 }

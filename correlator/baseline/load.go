@@ -113,7 +113,7 @@ func (l *loader) key(line []byte) error {
 			e.closed = append(e.closed, w)
 		}
 	}
-	e.closed, e.steps = last(e.closed, l.b.o.Windows), f.Steps
+	e.closed, e.steps = last(e.closed, l.b.o.Windows), min(f.Steps, maxSteps)
 	e.last = uint64(max(f.Called-l.b.offset.Load(), 1)) //nolint:gosec // above 0; before the machine started is when it did
 	e.resume(&l.b.close, &f.Usual)
 	switch {
@@ -162,6 +162,9 @@ func (l *loader) window(f *fileWindow) (*window, error) {
 	}
 	return w, nil
 }
+
+// maxSteps is how many windows of the shortest kind a day has: more steps count as many (Options.step).
+const maxSteps = 24 * 60 * 60
 
 // maxWeight is more than a window can have.
 const maxWeight = 1e15
