@@ -49,6 +49,9 @@ func openPins(o PinOptions) (*pins, error) {
 }
 
 func (p *pins) open() (err error) {
+	if p.root, err = trustedPath(p.root); err != nil {
+		return err
+	}
 	if err := p.mount(); err != nil {
 		return err
 	}
@@ -96,13 +99,10 @@ func groupID(name string) (int, error) {
 
 // mount makes root part of a BPF file system.
 func (p *pins) mount() error {
-	if err := os.MkdirAll(filepath.Dir(p.root), 0o755); err != nil {
-		return fmt.Errorf("make folder for pins: %w", err)
-	}
 	if isBPFFS(p.root) || isBPFFS(filepath.Dir(p.root)) {
 		return nil
 	}
-	if err := os.MkdirAll(p.root, 0o755); err != nil {
+	if err := os.Mkdir(p.root, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make folder for pins: %w", err)
 	}
 	if err := unix.Mount("bpf", p.root, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0755"); err != nil {
@@ -137,6 +137,9 @@ func isBPFFS(path string) bool {
 func (p *pins) mkdir(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make folder for pins: %w", err)
+	}
+	if err := trusted(path); err != nil { // a BPF file system that was mounted without options is everybody's
+		return err
 	}
 	search := p.mode >> 2 & 0o111 // x where the pins have r
 	return p.own(path, 0o700|p.mode|search)

@@ -74,6 +74,10 @@ func explain(step string, err error) error {
 			}
 		}
 	}
+	if len(missing) == 0 && errors.Is(err, unix.ENOMEM) {
+		return fmt.Errorf("%s: %w: the tables do not fit into the memory limit of this container or service, if it has one: raise it, or lower agent.tables "+
+			"(704 bytes for each of agent.tables.flows)", step, err)
+	}
 	if len(missing) == 0 {
 		return fmt.Errorf("%s: %w", step, err)
 	}

@@ -70,7 +70,10 @@ func attachTCX(l netlink.Link, s side, program *ebpf.Program, p *pins) (attachme
 
 func (l tcxLink) pin(p *pins) error {
 	path := linkPin(p, l.ifindex, l.side)
-	if err := errors.Join(p.mkdir(filepath.Dir(path)), l.Pin(path)); err != nil {
+	if err := p.mkdir(filepath.Dir(path)); err != nil {
+		return err // before the link is in a folder that is somebody else's
+	}
+	if err := l.Pin(path); err != nil {
 		return fmt.Errorf("pin the link: %w", err)
 	}
 	return nil
