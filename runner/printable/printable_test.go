@@ -79,6 +79,25 @@ func TestWriter(t *testing.T) {
 	}
 }
 
+// TestWriterOfParts writes characters byte by byte, as a buffer in front of the writer may.
+func TestWriterOfParts(t *testing.T) {
+	const in, want = "日本\u009b🙂\xff\xe2\n", "日本\\u009b🙂\\xff\\xe2\n"
+	for size := 1; size <= len(in); size++ {
+		var b bytes.Buffer
+		w := NewTextWriter(&b)
+		for rest := in; rest != ""; {
+			n, err := w.Write([]byte(rest[:min(size, len(rest))]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		if b.String() != want {
+			t.Errorf("in parts of %d bytes: %q, want %q", size, b.String(), want)
+		}
+	}
+}
+
 func FuzzPrintable(f *testing.F) {
 	for _, s := range []string{"", "a", "\x1b[0m", "\u009b", "\u202e", "\xff", "\U000e0001", "\ufffd", "a\nb\tc\r", `\u001b`, "\xf0\x9f\x99"} {
 		f.Add(s)
@@ -118,6 +137,7 @@ func FuzzPrintable(f *testing.F) {
 }
 
 func onlyPrintable(t *testing.T, s string) {
+	t.Helper()
 	for _, r := range s {
 		if !Is(r) {
 			t.Errorf("%q has %U", s, r)
