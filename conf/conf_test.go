@@ -311,8 +311,8 @@ func TestLoad(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		bad:                          bad + ":1: log.level: 1 is a number",
-		large:                        large + ": larger than 1048576 bytes",
-		dir:                          "read settings: read " + dir + ": is a directory: a container engine makes such a folder",
+		large:                        "read settings: read " + large + ": the file is too large: more than 1048576 bytes",
+		dir:                          "read settings: open " + dir + ": refused: is a directory: a container engine makes such a folder",
 		filepath.Join(dir, "absent"): "read settings: open " + filepath.Join(dir, "absent") + ": no such file",
 	} {
 		c, err := Load(name)

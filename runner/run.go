@@ -82,6 +82,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, events serviceLog) er
 	if err != nil {
 		return err
 	}
+	warnOfFolders(log, c.Calls.File, c.Baseline.File, c.Runner.Switches)
 	available := newRecords(func() metrics.Readiness { return readinessOf(reader.State(), c.Agent.Interfaces) }, log)
 	sources := new(correlator.SourceList)
 	learned := newBaselines(c.Baseline, clock.Now, log)
