@@ -113,38 +113,6 @@ func TestLockOfTokensHeld(t *testing.T) {
 	}
 }
 
-// TestLitterOfAnAttacker: sockets of others that do not answer take no time, and stay.
-func TestLitterOfAnAttacker(t *testing.T) {
-	folder, _ := hostileFolder(t, 0o777)
-	as(t, func() error {
-		for _, name := range []string{"apisix-11.sock", "apisix-12.sock"} {
-			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-			if err != nil {
-				return err
-			}
-			t.Cleanup(func() { _ = unix.Close(fd) })
-			if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: filepath.Join(folder, name)}), unix.Listen(fd, 0)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	dead := filepath.Join(folder, "apisix-13.sock")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.SetUnlinkOnClose(false)
-	_ = l.Close()
-	if err := startAt(t, filepath.Join(folder, "apisix-14.sock")); err != nil {
-		t.Error(err)
-	}
-	left, err := filepath.Glob(filepath.Join(folder, "apisix-*"))
-	if err != nil || len(left) != 2 {
-		t.Errorf("left are %q, %v", left, err)
-	}
-}
-
 // squat listens at a path as an attacker, and refuses nobody.
 func squat(t *testing.T, path string) {
 	t.Helper()
