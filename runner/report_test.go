@@ -106,7 +106,7 @@ func servedOutput(t *testing.T) (out *output, address string) {
 		t.Fatal(err)
 	}
 	records := newRecords(func() metrics.Readiness { return readinessOf(reader.State(), c.Agent.Interfaces) }, zerolog.Nop())
-	out.start(t.Context(), cor, records, address, zerolog.Nop())
+	out.start(t.Context(), cor, records, metrics.Place{Address: address}, zerolog.Nop())
 	t.Cleanup(func() { out.close(zerolog.Nop()) })
 	return out, address
 }

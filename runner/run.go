@@ -110,7 +110,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, events serviceLog) er
 	metrics.RegisterBaselines(out.registry, learned.Counters)
 	metrics.RegisterEvents(out.registry, events.lines.lost.Load)
 	learned.start(ctx)
-	out.start(ctx, cor, available, c.Metrics.Listen, log)
+	out.start(ctx, cor, available, metrics.Place{Address: c.Metrics.Listen, Hosts: c.Metrics.Hosts}, log)
 	return serve(ctx, c.Runner, r, place{shared, last}, server.Options{
 		Plugins: plugins.All(plugins.Deps{
 			Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Counters: out.counters, Path: out.path(c.Calls),
