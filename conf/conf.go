@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"fivetuple/bpf"
+	"fivetuple/conf/safefile"
 	"fivetuple/correlator"
 	"fivetuple/correlator/baseline"
 	"fivetuple/correlator/fleet"
@@ -79,7 +80,7 @@ func Load(file string) (Config, error) {
 	if file == "" {
 		return Default(), nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := safefile.Read(file, maxFile)
 	if err != nil {
 		return Config{}, fmt.Errorf("read settings: %w%s", err, readHint(err))
 	}

@@ -40,7 +40,7 @@ func TestDefault(t *testing.T) {
 			File: "/var/log/fivetuple/calls.jsonl", Sample: 1, Queue: 8192, Path: PathOff, IPv4Prefix: 32, IPv6Prefix: 128,
 			Rotate: Rotate{Size: 100, Keep: 5, Days: 7},
 		},
-		Metrics: Metrics{Listen: "127.0.0.1:9476", Series: 200},
+		Metrics: Metrics{Listen: "127.0.0.1:9476", Hosts: []string{}, Series: 200},
 		Redis:   store.Default(),
 		Fleet:   fleet.Default(),
 		Report:  Report{Routes: 200},
@@ -93,8 +93,8 @@ func TestParse(t *testing.T) {
 		}},
 		{"signals", "signals: {flag_above: 0.5}", func(c *Config) { c.Signals.FlagAbove = 0.5 }},
 		{"off without quotes is text", "calls: {path: off, sample: 0}", func(c *Config) { c.Calls.Sample = 0 }},
-		{"metrics for others", "metrics: {listen: \"0.0.0.0:80\", remote: true, series: 1}", func(c *Config) {
-			c.Metrics = Metrics{"0.0.0.0:80", true, 1}
+		{"metrics for others", "metrics: {listen: \"0.0.0.0:80\", remote: true, hosts: [a.example], series: 1}", func(c *Config) {
+			c.Metrics = Metrics{"0.0.0.0:80", true, []string{"a.example"}, 1}
 		}},
 		{"metrics over IPv6", "metrics: {listen: \"[::1]:9476\"}", func(c *Config) { c.Metrics.Listen = "[::1]:9476" }},
 		{"no metrics", "metrics: {listen: \"\"}", func(c *Config) { c.Metrics.Listen = "" }},
@@ -213,6 +213,7 @@ func TestParseRefuses(t *testing.T) {
 		{"metrics on a name", `metrics: {listen: "localhost:9476"}`, `x.yaml:1: metrics.listen: "localhost:9476" is not an IP address and a port, like 127.0.0.1:9476 or [::1]:9476`},
 		{"metrics on any port", `metrics: {listen: "127.0.0.1:0"}`, `x.yaml:1: metrics.listen: "127.0.0.1:0" is not an IP address and a port, like 127.0.0.1:9476 or [::1]:9476`},
 		{"truth as text", `metrics: {remote: "true"}`, `x.yaml:1: metrics.remote: "true" is text, want true or false`},
+		{"metrics of a name with a port", `metrics: {hosts: [a, "b:80"]}`, `x.yaml:1: metrics.hosts: [1]: "b:80" is not a host's name of 1 to 253 letters, digits and -_. without a port`},
 		{"no series", `metrics: {series: 0}`, `x.yaml:1: metrics.series: 0 is not in 1..10000`},
 		{"Redis by URL", `redis: {addresses: ["redis://u:pw@a:6379"]}`, `x.yaml: fleet.name: "" with redis.addresses: two fleets without a name would be one
 x.yaml:1: redis.addresses[0]: "(hidden)@a:6379" is not a host and a port, like redis.example.net:6379`},
@@ -311,8 +312,8 @@ func TestLoad(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		bad:                          bad + ":1: log.level: 1 is a number",
-		large:                        large + ": larger than 1048576 bytes",
-		dir:                          "read settings: read " + dir + ": is a directory: a container engine makes such a folder",
+		large:                        "read settings: read " + large + ": the file is too large: more than 1048576 bytes",
+		dir:                          "read settings: open " + dir + ": refused: is a directory: a container engine makes such a folder",
 		filepath.Join(dir, "absent"): "read settings: open " + filepath.Join(dir, "absent") + ": no such file",
 	} {
 		c, err := Load(name)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"fivetuple/runner/printable"
 	"fivetuple/runner/server"
 )
 
@@ -65,6 +66,6 @@ func routesHandler(seen *server.SeenRoutes) http.Handler {
 		ids, all := seen.List()
 		a.Seen, a.All = append(a.Seen, ids...), all
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(a) // who does not read it has gone
+		_ = printable.NewEncoder(w).Encode(a) // who does not read it has gone
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"fivetuple/conf/safefile"
 	"fivetuple/correlator/baseline"
 )
 
@@ -43,12 +44,12 @@ func (f *baselineFile) load(b *baseline.Baselines) {
 }
 
 func (f *baselineFile) read(b *baseline.Baselines) error {
-	file, err := os.OpenFile(f.path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would keep the runner waiting
+	file, err := safefile.OpenRead(f.path, 0)
 	if err != nil {
 		return err
 	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(fmt.Errorf("%s: no regular file", f.path), err, file.Close())
+	if why := safefile.Foreign(file); why != nil {
+		f.log.Warn().Err(why).Str("file", f.path).Msg("others can change the file of baselines")
 	}
 	return errors.Join(b.Load(file), file.Close())
 }
@@ -85,7 +86,7 @@ func (f *baselineFile) replace(b *baseline.Baselines) (err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(f.path+".new", os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	file, err := openNew(f.path + ".new")
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,19 @@ func (f *baselineFile) replace(b *baseline.Baselines) (err error) {
 	if err := os.Rename(file.Name(), f.path); err != nil {
 		return err
 	}
-	return syncDir(folder)
+	return safefile.SyncDir(folder)
+}
+
+// openNew opens the file that becomes the one of baselines. What is not ours there is removed, where the folder allows it.
+func openNew(path string) (*os.File, error) {
+	file, err := safefile.Open(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if !errors.Is(err, safefile.ErrUnsafe) {
+		return file, err
+	}
+	if os.Remove(path) != nil {
+		return nil, err
+	}
+	return safefile.Open(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
 // isNamed says whether a file is still the one of its name: another runner may have renamed it between its opening and its lock.
@@ -115,12 +128,4 @@ func (f *baselineFile) isNamed(file *os.File) error {
 		return errors.Join(fmt.Errorf("%s: another runner has saved at this moment", file.Name()), err)
 	}
 	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fivetuple/runner/calls"
+	"fivetuple/runner/printable"
 )
 
 var (
@@ -62,13 +63,13 @@ func printCalls(ctx context.Context, out, aside io.Writer, q callsQuery) error {
 	if !q.follow {
 		out = buffered
 	}
-	table := callTable{out: out}
+	table, lines := callTable{out: out}, printable.NewJSONWriter(out)
 	reader := calls.NewReader(func(l *calls.Line) error {
 		switch {
 		case !q.anyway && l.Route != q.route:
 			return nil
 		case q.asJSON:
-			_, err := fmt.Fprintf(out, "%s\n", l.Text)
+			_, err := fmt.Fprintf(lines, "%s\n", l.Text)
 			return err
 		}
 		return table.print(l)

@@ -3,10 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
-	"unicode"
 
 	"fivetuple/runner/calls"
+	"fivetuple/runner/printable"
 )
 
 // callTable prints calls for people. Columns have fixed widths, so that a followed log lines up, too.
@@ -65,12 +64,7 @@ func count(n uint64, unknown bool) string {
 
 // shown returns a text as a terminal may have it: cut to a width, nothing but what can be seen.
 func shown(s string, width int) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
+	s = printable.String(s)
 	if runes := []rune(s); len(runes) > width {
 		return string(runes[:width-1]) + "~"
 	}

@@ -22,7 +22,7 @@ const (
 	callsTable   = `TIME                        ROUTE                METHOD  MATCH                     TOTAL ms   NETWORK  ARRIVING   WAITING   SERVING   LEAVING       RTT  REQUEST B RESPONSE B   RETRANS
 2026-11-24T12:00:01.000000Z orders               POST    exchange                    34.000    23.000     0.101     0.100     9.800     1.000    23.120       1104       6260       1/4
 2026-11-24T12:00:02.000000Z global               GET     none;unknown-flow                -         -         -         -         -         -         -          -          -       -/-
-2026-11-24T12:00:03.000000Z ?[31mred                     shared;cut                       -         -         -         -         -         -         -          0          0       0/0
+2026-11-24T12:00:03.000000Z \u001b[31mred                shared;cut                       -         -         -         -         -         -         -          0          0       0/0
 `
 )
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"fivetuple/correlator/fleet"
+	"fivetuple/runner/printable"
 )
 
 // eventLine is an event as `events --json` prints it.
@@ -70,7 +70,7 @@ const eventColumns = "%-24s %-16s %-14s %-20s %-7s %5s %-30s %-39s %-32s %s\n"
 
 func (p *eventPrinter) print(l *eventLine) error {
 	if p.asJSON {
-		return json.NewEncoder(p.out).Encode(l)
+		return printable.NewEncoder(p.out).Encode(l)
 	}
 	if !p.titled {
 		p.titled = true

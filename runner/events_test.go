@@ -74,7 +74,7 @@ func someEntries() []entry {
 const eventsTable = `TIME                     GATEWAY          KIND           ROUTE                METHOD  SCORE SIGNALS                        ABOUT                                   REQUEST ID                       CONNECTION
 2025-11-24T16:00:00.123Z gw-1             call           orders               POST    0.950 retransmit port-scan           2001:db8::1                             f00d                             17/3
 2025-11-24T16:00:00.124Z gw-2             source         -                    -       1.000 -                              203.0.113.7                             -                                -
-2025-11-24T16:00:01.000Z gw-1             baseline-shift ?[31mred             GET         - -                              -                                       -                                -
+2025-11-24T16:00:01.000Z gw-1             baseline-shift \u001b[31mred        GET         - -                              -                                       -                                -
 2025-11-24T16:00:02.000Z gw-1             strangers      -                    -           - -                              gw-7                                    -                                -
 `
 

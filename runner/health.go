@@ -12,6 +12,7 @@ import (
 	"fivetuple/bpf"
 	"fivetuple/conf"
 	"fivetuple/runner/metrics"
+	"fivetuple/runner/printable"
 	"fivetuple/runner/server"
 )
 
@@ -128,7 +129,7 @@ func (h health) print(out io.Writer, who string, r *metrics.Readiness, needsReco
 	var err error
 	switch {
 	case h.asJSON:
-		err = json.NewEncoder(out).Encode(r)
+		err = printable.NewEncoder(out).Encode(r)
 	case r.Ready:
 		_, err = fmt.Fprintf(out, "%s is healthy: heartbeat %.1f s ago, %d interfaces\n", who, *r.HeartbeatAge, *r.Interfaces)
 	case isHealthy:

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"fivetuple/conf"
+	"fivetuple/runner/printable"
 )
 
 const (
@@ -28,7 +29,9 @@ type serviceLog struct {
 // openLog returns a log as the settings say, until close; the level was checked when they were loaded.
 func openLog(w io.Writer, o conf.Log) serviceLog {
 	if o.Format == conf.FormatConsole {
-		w = zerolog.ConsoleWriter{Out: w, NoColor: true}
+		w = zerolog.ConsoleWriter{Out: printable.NewTextWriter(w), NoColor: true, FormatMessage: consoleMessage}
+	} else {
+		w = printable.NewJSONWriter(w)
 	}
 	level, err := zerolog.ParseLevel(o.Level)
 	if err != nil {
@@ -36,6 +39,14 @@ func openLog(w io.Writer, o conf.Log) serviceLog {
 	}
 	lines := newLineQueue(w)
 	return serviceLog{zerolog.New(lines).Level(level).With().Timestamp().Logger(), lines}
+}
+
+// consoleMessage keeps a message on its line: the library quotes the values of fields, and writes a message as it is.
+func consoleMessage(message any) string {
+	if message == nil {
+		return ""
+	}
+	return printable.String(fmt.Sprint(message))
 }
 
 // close writes the lines that wait, for logCloseTime at most.

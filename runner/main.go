@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"fivetuple/runner/printable"
 )
 
 func main() {
@@ -16,7 +18,10 @@ func main() {
 		printError(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := newRootCommand().ExecuteContext(ctx)
+	root := newRootCommand()
+	root.SetOut(printable.NewTextWriter(os.Stdout)) // behind what commands escape themselves: names of files, arguments, errors
+	root.SetErr(printable.NewTextWriter(os.Stderr))
+	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		printError(err)
@@ -32,7 +37,7 @@ func printError(err error) {
 	printed := make(chan struct{})
 	go func() {
 		defer close(printed)
-		fmt.Fprintln(os.Stderr, "fivetuple:", err)
+		fmt.Fprintln(printable.NewTextWriter(os.Stderr), "fivetuple:", err)
 	}()
 	select {
 	case <-printed:

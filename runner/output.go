@@ -130,18 +130,18 @@ func (o *output) path(c conf.Calls) func([]byte) string {
 }
 
 // start looks for ended calls and for records, and serves the metrics, until close.
-func (o *output) start(ctx context.Context, cor *correlator.Correlator, records *records, listen string, log zerolog.Logger) {
+func (o *output) start(ctx context.Context, cor *correlator.Correlator, records *records, at metrics.Place, log zerolog.Logger) {
 	metrics.RegisterCorrelator(o.registry, cor.Counters)
 	ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx)) // calls come, and metrics are read, while the runner drains
 	o.wait.Go(func() { o.sweep(ctx, cor) })
 	o.wait.Go(func() { o.reader.Run(ctx) })
 	o.wait.Go(func() { records.run(ctx) })
-	if listen != "" {
+	if at.Address != "" {
 		pages := metrics.Pages{
 			Report: report.Handler(o.figures), Ready: metrics.ReadyHandler(records.readiness), Routes: routesHandler(o.seen),
 		}
 		o.wait.Go(func() {
-			metrics.Serve(ctx, listen, metrics.Handler(o.registry, pages), log.With().Str("part", "metrics").Logger())
+			metrics.Serve(ctx, at, metrics.Handler(o.registry, pages), o.registry, log.With().Str("part", "metrics").Logger())
 		})
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
@@ -11,6 +10,7 @@ import (
 
 	"fivetuple/bpf"
 	"fivetuple/correlator/flow"
+	"fivetuple/runner/printable"
 )
 
 // closing is the last object printed.
@@ -43,7 +43,7 @@ func printRecords(w io.Writer, r *bpf.Replay, asJSON bool) error {
 		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.key.RemotePort, b.key.RemotePort),
 			bytes.Compare(a.key.Remote[:], b.key.Remote[:]))
 	})
-	encoder := json.NewEncoder(w)
+	encoder := printable.NewEncoder(w)
 	for _, e := range all {
 		if asJSON {
 			if err := encoder.Encode(e.replayed); err != nil {
@@ -73,7 +73,7 @@ func printClosing(w io.Writer, r *bpf.Replay, c closing, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		return json.NewEncoder(w).Encode(c)
+		return printable.NewEncoder(w).Encode(c)
 	}
 	for reason := range bpf.Reason(len(counts[0])) {
 		if n := c.Reasons[reason.String()]; n > 0 {

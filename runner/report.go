@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fivetuple/conf"
+	"fivetuple/runner/printable"
 	"fivetuple/runner/report"
 )
 
@@ -84,7 +84,7 @@ func (a *app) report(ctx context.Context, out io.Writer, q reportQuery) error {
 		return err
 	}
 	if q.format == "json" {
-		return json.NewEncoder(out).Encode(r)
+		return printable.NewEncoder(out).Encode(r)
 	}
 	return printReport(out, &r, asked)
 }

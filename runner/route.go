@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fivetuple/conf"
+	"fivetuple/runner/printable"
 	"fivetuple/runner/switches"
 )
 
@@ -106,7 +106,7 @@ func neverSeen(ctx context.Context, listen, id string) string {
 	}
 	note := fmt.Sprintf("the runner at %s has not seen %s since it started", listen, name(id))
 	if len(a.Seen) > 0 {
-		note += "; it has seen " + strings.Join(a.Seen[:min(len(a.Seen), shownRoutes)], ", ")
+		note += "; it has seen " + printable.String(strings.Join(a.Seen[:min(len(a.Seen), shownRoutes)], ", "))
 	}
 	if more := len(a.Seen) - shownRoutes; more > 0 {
 		note += fmt.Sprintf(" and %d more", more)
@@ -119,7 +119,7 @@ func name(id string) string {
 	if id == switches.Global {
 		return "global rules"
 	}
-	return "route " + id
+	return "route " + printable.String(id)
 }
 
 // seenBy tells people what is known of runners. The switch is set, whatever that is.
@@ -154,7 +154,7 @@ func listRoutes(out, aside io.Writer, path string, asJSON bool) error {
 		if list.Off == nil {
 			list.Off = []string{}
 		}
-		return json.NewEncoder(out).Encode(list)
+		return printable.NewEncoder(out).Encode(list)
 	}
 	for _, id := range set.IDs() {
 		if _, err := fmt.Fprintln(out, id); err != nil {

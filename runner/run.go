@@ -82,6 +82,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, events serviceLog) er
 	if err != nil {
 		return err
 	}
+	warnOfFolders(log, c.Calls.File, c.Baseline.File, c.Runner.Switches)
 	available := newRecords(func() metrics.Readiness { return readinessOf(reader.State(), c.Agent.Interfaces) }, log)
 	sources := new(correlator.SourceList)
 	learned := newBaselines(c.Baseline, clock.Now, log)
@@ -109,7 +110,7 @@ func runRunner(ctx context.Context, c conf.Config, r role, events serviceLog) er
 	metrics.RegisterBaselines(out.registry, learned.Counters)
 	metrics.RegisterEvents(out.registry, events.lines.lost.Load)
 	learned.start(ctx)
-	out.start(ctx, cor, available, c.Metrics.Listen, log)
+	out.start(ctx, cor, available, metrics.Place{Address: c.Metrics.Listen, Hosts: c.Metrics.Hosts}, log)
 	return serve(ctx, c.Runner, r, place{shared, last}, server.Options{
 		Plugins: plugins.All(plugins.Deps{
 			Correlator: cor, Tuple: c.Correlator.Tuple, Now: clock.Now, Counters: out.counters, Path: out.path(c.Calls),

@@ -44,6 +44,7 @@ func serve(ctx context.Context, o conf.Runner, r role, p place, how server.Optio
 	if err != nil {
 		return err
 	}
+	warnOfFolders(log, path)
 	numbers, err := server.ReserveNumbers(server.NumbersFile(path), func(err error) { log.Warn().Err(err).Msg("token numbers") })
 	if err != nil {
 		return err

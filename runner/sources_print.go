@@ -2,16 +2,17 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"fivetuple/runner/printable"
 )
 
 func printSourcesJSON(w io.Writer, lines []sourceLine) error {
-	out := json.NewEncoder(w)
+	out := printable.NewEncoder(w)
 	for i := range lines {
 		if err := out.Encode(&lines[i]); err != nil {
 			return err

@@ -29,6 +29,14 @@ var (
 	ErrCut    = errors.New("the file is cut")
 	ErrDamage = errors.New("the file is damaged")
 	ErrLink   = errors.New("link type that cannot be replayed")
+	// ErrTooLarge means that a file has more of something than is read.
+	ErrTooLarge = errors.New("the file has too much in it")
+)
+
+// Bounds of a capture, which is kept in memory whole.
+const (
+	maxFrames = 1 << 24
+	maxBytes  = 4 << 30 // that were captured
 )
 
 // ReadFile reads a whole capture. A file that ends in the middle of a packet is ErrCut, with the frames before it; so is
@@ -59,6 +67,7 @@ func Read(r io.Reader) ([]Frame, error) {
 		return nil, err
 	}
 	var frames []Frame
+	captured := 0
 	for number := 1; ; number++ {
 		data, info, err := src.ReadPacketData()
 		if errors.Is(err, io.EOF) && info.CaptureLength == 0 {
@@ -69,6 +78,9 @@ func Read(r io.Reader) ([]Frame, error) {
 		}
 		if err != nil {
 			return frames, fmt.Errorf("packet %d: %w", number, unreadable(err))
+		}
+		if captured += len(data); number > maxFrames || captured > maxBytes {
+			return frames, fmt.Errorf("packet %d: %w: at most %d packets with %d bytes are read", number, ErrTooLarge, maxFrames, maxBytes)
 		}
 		frame, err := toEthernet(data, info, linkType(src, info))
 		if err != nil {
@@ -84,6 +96,9 @@ func unreadable(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ErrCut
 	}
+	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrDamage) {
+		return err
+	}
 	return fmt.Errorf("%w: %w", ErrDamage, err)
 }
 
@@ -98,12 +113,18 @@ func open(r *bufio.Reader) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	const pcapng = 0x0a0d0d0a // the same in both byte orders
+	const gzip = 0x8b1f
 	var src source
-	if binary.LittleEndian.Uint32(magic) == pcapng {
-		src, err = pcapgo.NewNgReader(r, pcapgo.NgReaderOptions{WantMixedLinkType: true})
-	} else {
+	switch first := binary.LittleEndian.Uint32(magic); {
+	case first == blockSection:
+		src, err = pcapgo.NewNgReader(&blocks{r: r}, pcapgo.NgReaderOptions{WantMixedLinkType: true})
+	case first&0xffff == gzip: // a small one can be a large capture
+		return nil, fmt.Errorf("%w: it is compressed: unpack it first", ErrFormat)
+	default:
 		src, err = pcapgo.NewReader(r)
+	}
+	if errors.Is(err, ErrTooLarge) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)

@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
+
+	"fivetuple/conf/safefile"
 )
 
 // keepAlive finds a peer that is gone without a word within some 30 s, where nothing is sent: a subscriber only reads.
@@ -43,11 +44,23 @@ func (o Options) connect(ctx context.Context, network, address string) (net.Conn
 	return encrypted, nil
 }
 
+// maxPEM is the largest file of certificates that is read, in bytes.
+const maxPEM = 4 << 20
+
+func keyPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, certErr := safefile.Read(certFile, maxPEM)
+	key, keyErr := safefile.Read(keyFile, maxPEM)
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
+}
+
 // config reads the files. Its errors name the setting.
 func (o TLSOptions) config() (*tls.Config, error) {
 	c := &tls.Config{ServerName: o.ServerName, MinVersion: tls.VersionTLS12}
 	if o.CAFile != "" {
-		text, err := os.ReadFile(o.CAFile)
+		text, err := safefile.Read(o.CAFile, maxPEM)
 		if err != nil {
 			return nil, fmt.Errorf("redis.tls.ca_file: %w", err)
 		}
@@ -57,7 +70,7 @@ func (o TLSOptions) config() (*tls.Config, error) {
 		}
 	}
 	if o.CertFile != "" {
-		own, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+		own, err := keyPair(o.CertFile, o.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("redis.tls.cert_file and key_file: %w", err)
 		}

@@ -3,9 +3,10 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
+
+	"fivetuple/conf/safefile"
 )
 
 // maxPassword is the longest password taken, in bytes.
@@ -31,12 +32,7 @@ func password(section, file, env string) (string, error) {
 }
 
 func readPassword(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxPassword+2))
+	text, err := safefile.Read(path, maxPassword+1)
 	if err != nil {
 		return "", err
 	}

@@ -107,7 +107,8 @@ func TestDialRefuses(t *testing.T) {
 		{"wrong settings", "queue: 0 is not in 64..65536", func(o *store.Options) { o.Queue = 0 }},
 		{"no password file", "redis.password_file: open " + absent, func(o *store.Options) { o.PasswordFile = absent }},
 		{"empty password file", "no password in it", func(o *store.Options) { o.PasswordFile = file(t, "\n") }},
-		{"endless password file", "more than 4096 bytes", func(o *store.Options) { o.PasswordFile = "/dev/zero" }},
+		{"endless password file", "it is a device", func(o *store.Options) { o.PasswordFile = "/dev/zero" }},
+		{"large password file", "more than 409", func(o *store.Options) { o.PasswordFile = file(t, strings.Repeat("x", 5000)) }},
 		{"variable that is not set", "redis.password_env: FIVETUPLE_TEST_NONE: no password in it", func(o *store.Options) {
 			o.PasswordEnv = "FIVETUPLE_TEST_NONE"
 		}},

@@ -2,6 +2,7 @@ package calls
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,23 +14,14 @@ import (
 // rotatedTime is how the names of old files have the time of their rotation, between the name and the extension.
 const rotatedTime = "2006-01-02T15-04-05.000"
 
-// Files returns the files of a log that are there, the oldest first, and the current one last.
+// listAtOnce is how many names of a folder are read at once: others may have filled it.
+const listAtOnce = 1024
+
+// Files returns the files of a log that are there, the oldest first, and the current one last. Of old ones, regular files are.
 func Files(file string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Dir(file))
+	old, err := oldFiles(file)
 	if err != nil {
 		return nil, err
-	}
-	ext := filepath.Ext(file)
-	prefix := strings.TrimSuffix(filepath.Base(file), ext) + "-"
-	var old []string
-	for _, e := range entries {
-		stamp, ok := strings.CutPrefix(e.Name(), prefix)
-		if !ok || !strings.HasSuffix(stamp, ext) {
-			continue
-		}
-		if _, err := time.Parse(rotatedTime, strings.TrimSuffix(stamp, ext)); err == nil {
-			old = append(old, filepath.Join(filepath.Dir(file), e.Name()))
-		}
 	}
 	slices.Sort(old)
 	switch _, err := os.Stat(file); {
@@ -40,4 +32,37 @@ func Files(file string) ([]string, error) {
 	default:
 		return nil, err
 	}
+}
+
+func oldFiles(file string) (old []string, err error) {
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	for {
+		entries, err := folder.ReadDir(listAtOnce)
+		for _, e := range entries {
+			if _, ok := rotatedAt(file, e.Name()); ok && e.Type().IsRegular() {
+				old = append(old, filepath.Join(filepath.Dir(file), e.Name()))
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return old, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// rotatedAt returns when an old file was rotated, by its name; false: the name is not that of an old file.
+func rotatedAt(file, name string) (time.Time, bool) {
+	ext := filepath.Ext(file)
+	stamp, ok := strings.CutPrefix(name, strings.TrimSuffix(filepath.Base(file), ext)+"-")
+	if !ok || !strings.HasSuffix(stamp, ext) {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(rotatedTime, strings.TrimSuffix(stamp, ext))
+	return at, err == nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"fivetuple/conf/safefile"
 )
 
 const (
@@ -81,7 +83,7 @@ func (r *Reader) next(file string) (*os.File, error) {
 	if i == len(files) {
 		return nil, nil //nolint:nilnil // there is none, which is no error
 	}
-	f, err := os.Open(files[i].name)
+	f, err := safefile.OpenRead(files[i].name, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // it was renamed meanwhile: the next step finds it
 	} else if err != nil {

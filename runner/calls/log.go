@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"fivetuple/correlator"
+	"fivetuple/runner/printable"
 )
 
 // Options are what a log is opened with.
@@ -57,7 +58,7 @@ func Open(o Options) (*Log, error) {
 		options: o, sample: newSampler(o.Sample), addresses: cutter{o.IPv4Prefix, o.IPv6Prefix}, file: f,
 		wall: wall{monotonic: o.Monotonic, now: o.Now}, torn: f.endsTorn(),
 	}
-	l.line = zerolog.New(&l.batch)
+	l.line = zerolog.New(printable.NewJSONWriter(&l.batch))
 	l.queue = NewQueue(o.Queue, (*writer)(l))
 	return l, nil
 }

@@ -11,6 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"fivetuple/conf/safefile"
 )
 
 // logrotate's copytruncate copies the log's file and then truncates it: the file stays the same one and begins anew. A reader that
@@ -132,7 +136,7 @@ type copyFile struct {
 // openAt opens a file at an offset, or at its end before that, if it has at least half of the bytes that end at the offset; else it
 // returns nil.
 func openAt(name string, offset int64, tail []byte) io.ReadCloser {
-	f, err := os.Open(name)
+	f, err := safefile.OpenRead(name, unix.O_NOFOLLOW)
 	if err != nil {
 		return nil
 	}

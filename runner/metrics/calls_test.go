@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"fivetuple/correlator"
+	"fivetuple/runner/printable"
 )
 
 // TestLint: names, units and help are as Prometheus wants them.
@@ -127,13 +128,18 @@ func TestLabelsAreBounded(t *testing.T) {
 // TestStrangeLabels: what a gateway names is never a reason to fail.
 func TestStrangeLabels(t *testing.T) {
 	w := newWhole(t, 10)
-	r := exchange("\xff\n\"}")
+	r := exchange("\xff\n\"}\x1b[2J\u009b\u202e")
 	r.Route.Consumer = strings.Repeat("ä", 1000)
 	w.calls.Take(r)
 	w.calls.Take(&correlator.CallRecord{Match: correlator.MatchExchange})
 	text := scrape(t, w.Registry)
-	if want := `fivetuple_calls_cut_total{consumer="` + strings.Repeat("ä", maxLabel/2) + `",route="?\n\"}",service="shop"} 0`; !strings.Contains(text, want) {
+	if want := `fivetuple_calls_cut_total{consumer="` + strings.Repeat("ä", maxLabel/2) + `",route="\\xff\\n\"}\\u001b[2J\\u009b\\u202e",service="shop"} 0`; !strings.Contains(text, want) {
 		t.Errorf("missing: %s", want)
+	}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSuffix(line, "\n"); printable.String(line) != line {
+			t.Errorf("not printable: %q", line)
+		}
 	}
 }
 

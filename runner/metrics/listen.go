@@ -10,15 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
-	"golang.org/x/net/netutil"
 )
 
 const (
-	// maxConnections and maxScrapes bound what readers can take; a connection beyond waits, a scrape beyond gets 503.
-	maxConnections = 32
+	// maxConnections and maxScrapes bound what readers can take; for a connection beyond another is closed, a scrape beyond waits its turn.
+	maxConnections = 128
 	maxScrapes     = 4
 
-	readTime, writeTime, idleTime = 5 * time.Second, 15 * time.Second, time.Minute
+	readTime, writeTime, idleTime = 5 * time.Second, 15 * time.Second, 10 * time.Second
 	scrapeTime                    = 10 * time.Second
 	maxHead                       = 8 << 10 // bytes
 	// closeTime is how long scrapes under way may take when the runner ends: APISIX kills it soon.
@@ -38,9 +37,9 @@ type Pages struct {
 // has records: without them calls go on, and a restart of the runner would not bring them.
 func Handler(registry *prometheus.Registry, pages Pages) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes, Timeout: scrapeTime, ErrorHandling: promhttp.ContinueOnError,
-	}))
+	mux.Handle("GET /metrics", inTurn(maxScrapes, promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		EnableOpenMetrics: true, Timeout: scrapeTime, ErrorHandling: promhttp.ContinueOnError,
+	})))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
@@ -53,18 +52,69 @@ func Handler(registry *prometheus.Registry, pages Pages) http.Handler {
 	return mux
 }
 
-// Serve serves on an address until the context ends. While it is taken, it is tried again, and said once.
-func Serve(ctx context.Context, address string, handler http.Handler, log zerolog.Logger) {
-	listener := listen(ctx, address, log)
+// inTurn has so many requests answered at once, and the others wait, the first to come first, for scrapeTime at most: then they get 503.
+// The answer is made in memory, so that whoever reads slowly keeps nobody's turn.
+func inTurn(most int, next http.Handler) http.Handler {
+	turns := make(chan struct{}, most)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		waits, cancel := context.WithTimeout(r.Context(), scrapeTime)
+		defer cancel()
+		select {
+		case turns <- struct{}{}:
+		case <-waits.Done():
+			http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
+			return
+		}
+		made := false
+		release := func() {
+			if !made {
+				made = true
+				<-turns
+			}
+		}
+		defer release()
+		next.ServeHTTP(&turnWriter{ResponseWriter: w, release: release}, r)
+	})
+}
+
+// turnWriter ends a turn when the answer begins to be written.
+type turnWriter struct {
+	http.ResponseWriter
+	release func()
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *turnWriter) WriteHeader(status int) {
+	w.release()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Place is where the figures are served, and by which names.
+type Place struct {
+	Address string   // IP address and port
+	Hosts   []string // names that a request's Host may be, beside localhost and this host's name
+}
+
+// Serve serves at a place until the context ends, and registers what it counts. While the address is taken, it is tried again, and
+// that is logged once.
+func Serve(ctx context.Context, at Place, handler http.Handler, registry prometheus.Registerer, log zerolog.Logger) {
+	readers, names := newConnections(maxConnections), newHosts(at.Hosts)
+	registry.MustRegister(
+		counterFunc("metrics_connections_evicted_total", "Connections of readers of the metrics that were closed for a new one.", nil, readers.evicted.Load),
+		counterFunc("metrics_requests_misdirected_total", "Requests that named a host other than metrics.hosts, and got the status 421.", nil,
+			names.refused.Load),
+	)
+	listener := listen(ctx, at.Address, log)
 	if listener == nil {
 		return
 	}
 	s := &http.Server{
-		Handler: handler, MaxHeaderBytes: maxHead,
+		Handler: names.check(handler), MaxHeaderBytes: maxHead,
 		ReadHeaderTimeout: readTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 	}
+	readers.install(s)
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(netutil.LimitListener(listener, maxConnections)) }()
+	go func() { ended <- s.Serve(listener) }()
 	log.Info().Stringer("address", listener.Addr()).Msg("metrics are served")
 	select {
 	case err := <-ended:

@@ -31,12 +31,14 @@ func scrape(t *testing.T, registry *prometheus.Registry) string {
 const openMetrics = "application/openmetrics-text; version=1.0.0"
 
 // serve serves on a free port of loopback until the test ends, and returns where.
-func serve(t *testing.T, registry *prometheus.Registry) (url string, stop func()) {
+func serve(t *testing.T, registry *prometheus.Registry, further ...string) (url string, stop func()) {
 	t.Helper()
 	address := freeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { Serve(ctx, address, Handler(registry, Pages{}), zerolog.New(zerolog.NewTestWriter(t))) })
+	wg.Go(func() {
+		Serve(ctx, Place{address, further}, Handler(registry, Pages{}), registry, zerolog.New(zerolog.NewTestWriter(t)))
+	})
 	stop = func() {
 		cancel()
 		wg.Wait()
@@ -138,7 +140,8 @@ func TestPortTaken(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		Serve(ctx, other.Addr().String(), Handler(newWhole(t, 1).Registry, Pages{}), zerolog.New(&said))
+		registry := newWhole(t, 1).Registry
+		Serve(ctx, Place{Address: other.Addr().String()}, Handler(registry, Pages{}), registry, zerolog.New(&said))
 	})
 	defer wg.Wait()
 	defer cancel()
@@ -172,7 +175,7 @@ func TestEndWhilePortIsTaken(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		Serve(ctx, other.Addr().String(), http.NotFoundHandler(), zerolog.Nop())
+		Serve(ctx, Place{Address: other.Addr().String()}, http.NotFoundHandler(), prometheus.NewRegistry(), zerolog.Nop())
 	}()
 	cancel()
 	select {

@@ -1,9 +1,10 @@
 package metrics
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
+
+	"fivetuple/runner/printable"
 )
 
 // Readiness is whether the kernel's records can be read, as /readyz and `fivetuple health` print it.
@@ -36,6 +37,6 @@ func ReadyHandler(readiness func() Readiness) http.Handler {
 		if !r.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_ = json.NewEncoder(w).Encode(r) // who does not read it has gone
+		_ = printable.NewEncoder(w).Encode(r) // who does not read it has gone
 	})
 }

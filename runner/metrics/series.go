@@ -8,6 +8,7 @@ import (
 
 	"fivetuple/correlator"
 	"fivetuple/correlator/signal"
+	"fivetuple/runner/printable"
 )
 
 // otherLabel stands for all routes, services and consumers beyond the bound.
@@ -70,5 +71,11 @@ func (a *allSeries) get(route correlator.Route) *series {
 // maxLabel is the longest label, in bytes.
 const maxLabel = 128
 
-// label returns a name as a label may have it: the library refuses what is not UTF-8.
-func label(name string) string { return strings.ToValidUTF8(name[:min(len(name), maxLabel)], "?") }
+// label returns a name as a label has it: without control characters, which the text format would pass on to whoever reads it, and
+// in UTF-8, which the library requires.
+func label(name string) string {
+	if name = printable.String(name); len(name) > maxLabel {
+		name = strings.ToValidUTF8(name[:maxLabel], "") // without the part of a character
+	}
+	return name
+}

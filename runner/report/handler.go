@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"fivetuple/runner/printable"
 )
 
 // The parameters of the query, and how far a report goes back where it is not said.
@@ -41,7 +43,7 @@ func Handler(f *Figures) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(append(text, '\n'))
+		_, _ = w.Write(append(printable.JSON(text), '\n'))
 	})
 }
 

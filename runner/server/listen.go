@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fivetuple/conf/safefile"
 )
 
 // socketMode lets every local user connect, as the library's socket does: nginx's workers run as one of them.
@@ -18,6 +21,9 @@ const socketMode = 0o666
 
 // dialWait bounds the question whether somebody serves a socket.
 const dialWait = time.Second
+
+// lockWait bounds the wait for another process that starts beside this one.
+const lockWait = 3 * time.Second
 
 // ErrServed means that another runner serves the socket.
 var ErrServed = errors.New("another runner serves this socket")
@@ -37,13 +43,12 @@ type fileID struct {
 // Listen makes the socket. One that nobody serves any more is replaced; one that is served is not. A lock on the folder's file of
 // numbers keeps two processes that start at once from replacing each other's.
 func Listen(path string) (s *Socket, err error) {
-	lock, err := os.OpenFile(NumbersFile(path), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := safefile.Open(NumbersFile(path), os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil { // without it there is only the race that it prevents
 		defer func() { err = errors.Join(err, lock.Close()) }()
-		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-			return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+		if safefile.Lock(context.Background(), lock, lockWait) == nil {
+			removeLitter(path)
 		}
-		removeLitter(path)
 	}
 	if err := makeRoom(path); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -12,7 +13,7 @@ import (
 	"strconv"
 	"sync"
 
-	"golang.org/x/sys/unix"
+	"fivetuple/conf/safefile"
 )
 
 // blockSize is how many numbers a process reserves at once. Numbers come again after 65,536 starts, or
@@ -97,13 +98,13 @@ const maxBlockFile = 16
 // locked meanwhile. A new file begins at a random block. One with other content is an error: whoever wrote it, numbers may have been given out that it does not
 // tell of.
 func nextBlock(path string) (b block, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := safefile.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return 0, fmt.Errorf("lock: %w", err)
+	if err := safefile.Lock(context.Background(), f, lockWait); err != nil {
+		return 0, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxBlockFile+1))
 	if err != nil {

@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -31,13 +33,8 @@ type Control struct {
 // of that, or of its end.
 func OpenControl(s *Server, served *Socket, last <-chan struct{}, log zerolog.Logger) (*Control, error) {
 	path := served.path + controlSuffix
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode().Type() != os.ModeSocket {
-			return nil, fmt.Errorf("%s is there and is no socket", path)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
+	if err := clearControl(path); err != nil {
+		return nil, err
 	}
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
@@ -57,6 +54,31 @@ func OpenControl(s *Server, served *Socket, last <-chan struct{}, log zerolog.Lo
 	}
 	go c.run()
 	return c, nil
+}
+
+// clearControl removes what lies where the control socket is to be: a socket, whoever made it, or another user's file. The socket that
+// is served is ours, so nobody else has anything to do there.
+func clearControl(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	isForeign := ok && int(stat.Uid) != os.Geteuid()
+	if info.Mode().Type() != fs.ModeSocket && !isForeign {
+		return fmt.Errorf("%s is there and is no socket: remove it", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if isForeign {
+			return fmt.Errorf("user %d has taken the name of the control socket: %w: remove it, or move the socket to a directory that "+
+				"only this process's user can write", stat.Uid, err)
+		}
+		return err
+	}
+	return nil
 }
 
 // Given is closed when another process serves in this one's place; calls may still be under way here.

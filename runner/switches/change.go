@@ -10,20 +10,18 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"fivetuple/conf/safefile"
 )
 
 const (
-	// newSuffix names the file beside the switch file that becomes it, lockSuffix the one that a writer holds locked.
-	newSuffix  = ".new"
+	// lockSuffix names the file beside the switch file that a writer holds locked.
 	lockSuffix = ".lock"
 
 	fileMode   = 0o644 // any runner may read it
 	folderMode = 0o755
 
-	// lockWait is how long another writer may take, which needs milliseconds; lockRetry is the time between two tries.
-	lockWait  = 5 * time.Second
-	lockRetry = 10 * time.Millisecond
+	// lockWait is how long another writer may take, which needs milliseconds.
+	lockWait = 5 * time.Second
 )
 
 // ErrLocked means that another writer does not finish.
@@ -44,18 +42,11 @@ func Read(path string) (Set, error) {
 
 // open opens a regular file; anything else could keep the reader waiting.
 func open(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
+	f, err := safefile.OpenRead(path, 0)
+	if errors.Is(err, safefile.ErrUnsafe) {
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%w: %s: %v is no regular file", ErrFile, path, info.Mode())
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return f, err
 }
 
 func readSet(f *os.File) (Set, error) {
@@ -94,7 +85,7 @@ func Change(ctx context.Context, path, id string, off bool) (set Set, changed bo
 	if !changed {
 		return set, false, nil
 	}
-	if err := replace(path, set.text()); err != nil {
+	if err := safefile.Replace(path, fileMode, set.text()); err != nil {
 		return before, false, fmt.Errorf("write the switch file: %w", err)
 	}
 	return set, true, nil
@@ -121,55 +112,12 @@ func makeFolder(path string) error {
 // lock keeps other writers out until the function that it returns is called. The lock's file stays: a writer that waits
 // has it open.
 func lock(ctx context.Context, path string) (unlock func() error, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := safefile.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the switch file: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockWait)
-	defer cancel()
-	retry := time.NewTicker(lockRetry)
-	defer retry.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
-			return f.Close, nil
-		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrLocked, path, ctx.Err()), f.Close())
-		case <-retry.C:
-		}
+	if err := safefile.Lock(ctx, f, lockWait); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrLocked, err), f.Close())
 	}
-}
-
-// replace writes a file beside the old one, and renames it when it is on the disk.
-func replace(path string, text []byte) (err error) {
-	name := path + newSuffix
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a writer that was killed
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(fileMode), f.Sync(), f.Close()) // the mode, whatever the process' umask is
-	if err == nil {
-		err = os.Rename(name, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(name))
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return f.Close, nil
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -173,7 +174,7 @@ func TestAWriterThatDoesNotFinish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*lockRetry)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	if _, changed, err := Change(ctx, path, "a", true); !errors.Is(err, ErrLocked) || changed {
 		t.Errorf("changed %v, %v", changed, err)
@@ -188,7 +189,7 @@ func TestAWriterThatDoesNotFinish(t *testing.T) {
 func TestAWriterThatWasKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.yaml")
 	change(t, path, "a", true)
-	write(t, path+newSuffix, "- a\n- b")
+	write(t, path+".new", "- a\n- b")
 	if set, _ := change(t, path, "c", true); !slices.Equal(set.IDs(), []string{"a", "c"}) {
 		t.Error(set.IDs())
 	}
@@ -199,7 +200,7 @@ func TestAWriterThatWasKilled(t *testing.T) {
 func TestAWriteThatFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.yaml")
 	change(t, path, "a", true)
-	if err := os.MkdirAll(filepath.Join(path+newSuffix, "full"), 0o700); err != nil { // cannot be removed, nor made
+	if err := os.MkdirAll(filepath.Join(path+".new", "full"), 0o700); err != nil { // cannot be removed, nor made
 		t.Fatal(err)
 	}
 	if _, changed, err := Change(t.Context(), path, "b", true); err == nil || changed {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"fivetuple/conf/safefile"
 	"fivetuple/correlator"
 )
 
@@ -36,6 +37,7 @@ type Follower struct {
 	// Of the one that looks.
 	seen      version // of the file that was read last, if that is to be relied on
 	complaint string  // about the file, as it was logged
+	foreign   string  // who else can change it, as it was logged
 	file      *os.File
 }
 
@@ -112,6 +114,10 @@ func (f *Follower) look(now time.Time) {
 		return
 	}
 	f.take(set)
+	if why := safefile.Foreign(file); why != nil && why.Error() != f.foreign {
+		f.foreign = why.Error()
+		f.log.Warn().Err(why).Str("file", f.path).Msg("others can change the switch file")
+	}
 	f.keep(file)
 }
 

@@ -34,6 +34,8 @@ const (
 	maxID = 64
 	// maxFile is the largest file taken, in bytes: room for MaxIDs of the longest ids, and comments.
 	maxFile = 8 << 20
+	// maxMarks is how many elements a file may seem to have: a line and a hyphen for each of MaxIDs, and as many lines of comments.
+	maxMarks = 3 * MaxIDs
 	// maxShown is how much of a wrong value is repeated in its message, in bytes.
 	maxShown = 80
 )
@@ -93,6 +95,9 @@ func Parse(name string, text []byte) (Set, error) {
 	if len(text) > maxFile {
 		return Set{}, fmt.Errorf("%w: %s: larger than %d bytes", ErrFile, name, maxFile)
 	}
+	if n := marks(text); n > maxMarks {
+		return Set{}, fmt.Errorf("%w: %s: %d lines, commas, colons and brackets, at most %d are read", ErrFile, name, n, maxMarks)
+	}
 	in := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
 	if err := in.Decode(&doc); errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
@@ -114,6 +119,21 @@ func Parse(name string, text []byte) (Set, error) {
 		return Set{}, notYAML(name, err)
 	}
 	return set, nil
+}
+
+// marks counts what begins a new element in YAML, or may: each takes memory before anything can be checked, a hundred times its length.
+func marks(text []byte) (n int) {
+	for i, c := range text {
+		switch c {
+		case '\n', ',', '[', '{', ':', '?':
+			n++
+		case '-':
+			if i+1 < len(text) && text[i+1] == ' ' {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func parseList(name string, list *yaml.Node) (Set, error) {

@@ -3,6 +3,7 @@ package switches
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -125,4 +126,22 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestMemoryOfFiles: a file within the size that is taken, made to cost as much as it can, is refused before it costs anything.
+func TestMemoryOfFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"lines": strings.Repeat("-\n", maxFile/2), "list": "[" + strings.Repeat("a,", maxFile/2-1) + "]", "lists": strings.Repeat("- - - -\n", maxFile/8),
+		"map": strings.Repeat("a:\n", maxFile/3), "deep": strings.Repeat("[", maxFile), "keys": strings.Repeat("? a\n", maxFile/4),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Parse("s.yaml", []byte(text))
+		runtime.ReadMemStats(&after)
+		allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
+		t.Logf("%s: %d MiB allocated, %v", name, allocated, err)
+		if !errors.Is(err, ErrFile) || allocated > 32 {
+			t.Errorf("%s: %d MiB allocated, %v", name, allocated, err)
+		}
+	}
 }
