@@ -13,8 +13,10 @@ BUILD := CGO_ENABLED=0 $(GO) build -v -trimpath
 FIRST_TIME := the first time takes minutes: Go downloads and compiles all modules
 # How long each benchmark runs.
 BENCHTIME ?= 1s
+# The vulnerability database that `make vulncheck` reads.
+VULNDB ?= https://vuln.go.dev
 
-.PHONY: help generate build cross demo test conformance evaluate compose-smoke full bench lint fmt clean
+.PHONY: help generate build cross demo test conformance evaluate compose-smoke full bench lint vulncheck fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -72,6 +74,12 @@ lint: ## Run the linters (the first time builds them)
 	@echo "lint: golangci-lint; $(FIRST_TIME)"
 	$(TOOL) golangci-lint run ./...
 	clang-format-19 --dry-run -Werror $(C_FILES)
+
+# Its status 3 means that there are findings; anything else but 0 means that it could not check.
+vulncheck: ## Check the modules that are called against Go's vulnerability database (requires a network that reaches VULNDB)
+	@echo "vulncheck: govulncheck; $(FIRST_TIME)"
+	@$(TOOL) govulncheck -db "$(VULNDB)" ./... || { status=$$?; [ $$status -eq 3 ] || \
+		echo "vulncheck: nothing was checked: is $(VULNDB) reachable? name a copy by VULNDB=file:///DIR" >&2; exit $$status; }
 
 fmt: ## Format Go and C
 	$(TOOL) golangci-lint fmt ./...

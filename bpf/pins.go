@@ -21,7 +21,7 @@ import (
 type pins struct {
 	root string
 	mode os.FileMode
-	gid  int // -1: the agent's own
+	gid  int
 	lock *os.File
 	// mounted: this agent mounted the file system
 	mounted bool
@@ -82,10 +82,11 @@ func (p *pins) dir(layout uint64) string { return filepath.Join(p.root, layoutDi
 
 func (p *pins) Close() error { return p.lock.Close() }
 
-// groupID returns the number of a group given by name or number; -1 for none.
+// groupID returns the number of a group given by name or number; the agent's own for none. That is named, too: a file system that
+// somebody else has mounted is his group's.
 func groupID(name string) (int, error) {
 	if name == "" {
-		return -1, nil
+		return os.Getegid(), nil
 	}
 	if gid, err := strconv.ParseUint(name, 10, 31); err == nil {
 		return int(gid), nil
