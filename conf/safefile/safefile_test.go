@@ -187,7 +187,12 @@ func TestRead(t *testing.T) {
 		most int64
 		want error
 	}{
-		{path, 5, nil}, {link, 5, nil}, {path, 4, ErrTooLarge}, {pipe, 5, ErrUnsafe}, {dir, 5, ErrUnsafe}, {"/dev/zero", 5, ErrUnsafe},
+		{path, 5, nil},
+		{link, 5, nil},
+		{path, 4, ErrTooLarge},
+		{pipe, 5, ErrUnsafe},
+		{dir, 5, ErrUnsafe},
+		{"/dev/zero", 5, ErrUnsafe},
 		{path + "x", 5, fs.ErrNotExist},
 	} {
 		text, err := Read(c.path, c.most)
