@@ -33,7 +33,7 @@ const minBlock = 12
 type blocks struct {
 	r      *bufio.Reader
 	order  binary.ByteOrder
-	offset int64  // in the file, of what is read next
+	offset int64 // in the file, of what is read next
 	buffer [minBlock]byte
 	head   []byte // of the buffer, that is passed on next
 	body   int64  // bytes of the block behind the head

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -187,7 +188,12 @@ func TestRead(t *testing.T) {
 		most int64
 		want error
 	}{
-		{path, 5, nil}, {link, 5, nil}, {path, 4, ErrTooLarge}, {pipe, 5, ErrUnsafe}, {dir, 5, ErrUnsafe}, {"/dev/zero", 5, ErrUnsafe},
+		{path, 5, nil},
+		{link, 5, nil},
+		{path, 4, ErrTooLarge},
+		{pipe, 5, ErrUnsafe},
+		{dir, 5, ErrUnsafe},
+		{"/dev/zero", 5, ErrUnsafe},
 		{path + "x", 5, fs.ErrNotExist},
 	} {
 		text, err := Read(c.path, c.most)
@@ -264,5 +270,78 @@ func TestCheckDir(t *testing.T) {
 		if err := CheckDir(path); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
+	}
+}
+
+// TestSetSocketInARace: while sockets are made, an attacker puts links in their place; chmod(2) would follow one to the victim.
+func TestSetSocketInARace(t *testing.T) {
+	dir, victim := hostile(t, 0o777)
+	path := filepath.Join(dir, "socket")
+	as(t, func() error { return nil }) // or the test is skipped
+	stop, started, stopped := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		stopped <- lab.AsUser(t, lab.Attacker, func() error {
+			close(started)
+			for {
+				select {
+				case <-stop:
+					return nil
+				default:
+				}
+				_ = os.Remove(path)
+				_ = os.Symlink(victim, path)
+			}
+		})
+	}()
+	select {
+	case <-started:
+	case err := <-stopped:
+		t.Fatal(err)
+	}
+	for range 2000 {
+		_ = os.Remove(path)
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		if err != nil {
+			continue
+		}
+		l.SetUnlinkOnClose(false)
+		_ = SetSocket(path, 0o666, 7) // may be refused
+		_ = l.Close()
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(victim); err != nil || info.Mode() != 0o600 || info.Sys().(*syscall.Stat_t).Gid != 0 {
+		t.Errorf("the victim: %v, %v", info, err)
+	}
+}
+
+func TestSetSocket(t *testing.T) {
+	dir, victim := hostile(t, 0o755)
+	path := filepath.Join(dir, "socket")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if err := SetSocket(path, 0o660, os.Getegid()); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode() != 0o660|os.ModeSocket {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if err := SetSocket(victim, 0o666, -1); !errors.Is(err, ErrUnsafe) {
+		t.Error(err)
+	}
+	made := filepath.Join(dir, "made")
+	if err := MakeDir(made, 0o777); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(made); err != nil || info.Mode() != 0o777|os.ModeDir {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if err := MakeDir(made, 0o700); !errors.Is(err, fs.ErrExist) {
+		t.Error(err)
 	}
 }

@@ -167,7 +167,7 @@ func (f *file) rename() error {
 	for range renameTries {
 		old := stem + "-" + at.Format(rotatedTime) + ext
 		err = unix.Renameat2(unix.AT_FDCWD, f.path, unix.AT_FDCWD, old, unix.RENAME_NOREPLACE)
-		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // a file system without it
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // a file system, or seccomp, without it
 			if _, statErr := os.Lstat(old); statErr == nil {
 				err = unix.EEXIST
 			} else {

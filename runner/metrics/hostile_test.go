@@ -39,14 +39,20 @@ func TestHeldConnections(t *testing.T) {
 	const scrapeWithin = 3 * time.Second // idleTime and readTime are longer; the figure before was 8 s and more
 	const request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	for name, attack := range map[string]func(t *testing.T, address string){
-		"nothing sent": func(t *testing.T, address string) { holders(t, address, 5*maxConnections, "") },
+		"nothing sent": func(t *testing.T, address string) {
+			t.Helper()
+			holders(t, address, 5*maxConnections, "")
+		},
 		"half a head": func(t *testing.T, address string) {
+			t.Helper()
 			holders(t, address, 5*maxConnections, "GET /metrics HTTP/1.1\r\nHost: loc")
 		},
 		"half a body": func(t *testing.T, address string) {
+			t.Helper()
 			holders(t, address, 5*maxConnections, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\nx")
 		},
 		"kept alive": func(t *testing.T, address string) {
+			t.Helper()
 			for _, conn := range holders(t, address, maxConnections, request) {
 				answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 				if err != nil || answer.StatusCode != http.StatusOK {
@@ -56,9 +62,11 @@ func TestHeldConnections(t *testing.T) {
 			holders(t, address, 4*maxConnections, request)
 		},
 		"answers not read": func(t *testing.T, address string) {
+			t.Helper()
 			holders(t, address, maxConnections+20, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 20))
 		},
 		"ever new ones": func(t *testing.T, address string) {
+			t.Helper()
 			stop := make(chan struct{})
 			var flood sync.WaitGroup
 			t.Cleanup(func() {
@@ -202,8 +210,10 @@ func TestHostsBeyondLoopback(t *testing.T) {
 		further []string
 		want    int
 	}{
-		{"192.0.2.1", nil, http.StatusOK}, {"192.0.2.1", []string{"metrics.example"}, http.StatusMisdirectedRequest},
-		{"127.0.0.9", nil, http.StatusMisdirectedRequest}, {"::1", nil, http.StatusMisdirectedRequest},
+		{"192.0.2.1", nil, http.StatusOK},
+		{"192.0.2.1", []string{"metrics.example"}, http.StatusMisdirectedRequest},
+		{"127.0.0.9", nil, http.StatusMisdirectedRequest},
+		{"::1", nil, http.StatusMisdirectedRequest},
 	} {
 		if got := answerAt(newHosts(c.further).check(ok), c.at, "evil.example"); got != c.want {
 			t.Errorf("%s, %q: %d, want %d", c.at, c.further, got, c.want)

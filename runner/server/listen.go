@@ -61,7 +61,7 @@ func Listen(path string) (s *Socket, err error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	l.SetUnlinkOnClose(false) // Remove looks first whether it is still ours
-	if err := os.Chmod(path, socketMode); err != nil {
+	if err := safefile.SetSocket(path, socketMode, -1); err != nil {
 		return nil, errors.Join(fmt.Errorf("set mode of socket: %w", err), l.Close(), os.Remove(path))
 	}
 	return NewSocket(l, path)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"fivetuple/conf/safefile"
 )
 
 // Control lets another process take a running one's place. See takeover.go for how.
@@ -41,7 +43,7 @@ func OpenControl(s *Server, served *Socket, last <-chan struct{}, log zerolog.Lo
 		return nil, fmt.Errorf("listen for a successor: %w", err)
 	}
 	l.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, controlMode); err != nil {
+	if err := safefile.SetSocket(path, controlMode, -1); err != nil {
 		return nil, errors.Join(fmt.Errorf("set mode of control socket: %w", err), l.Close(), os.Remove(path))
 	}
 	own, err := NewSocket(l, path)

@@ -93,20 +93,17 @@ func Change(ctx context.Context, path, id string, off bool) (set Set, changed bo
 
 // makeFolder makes a folder and those above it, passable for any runner whatever the process' umask is.
 func makeFolder(path string) error {
-	err := os.Mkdir(path, folderMode)
+	err := safefile.MakeDir(path, folderMode)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeFolder(filepath.Dir(path)); err != nil {
 			return err
 		}
-		err = os.Mkdir(path, folderMode)
+		err = safefile.MakeDir(path, folderMode)
 	}
 	if errors.Is(err, fs.ErrExist) { // whatever it is, the next step says whether it is a folder
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return os.Chmod(path, folderMode)
+	return err
 }
 
 // lock keeps other writers out until the function that it returns is called. The lock's file stays: a writer that waits
