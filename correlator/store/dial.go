@@ -72,7 +72,7 @@ func (o Options) universal(s *secrets) (*redis.UniversalOptions, error) {
 			return o.Username, secret, err
 		},
 		SentinelUsername: o.Sentinel.Username, SentinelPassword: sentinel,
-		Dialer: o.connect, Protocol: 2, DisableIdentity: true,
+		Dialer: o.dial, Protocol: 2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		DialTimeout:              o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, ContextTimeoutEnabled: true,
 		MaxRetries: -1, DialerRetries: 1, PoolSize: poolSize, PipelinePoolSize: -1, PoolTimeout: o.Timeout,
