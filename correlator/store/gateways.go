@@ -97,32 +97,26 @@ func (r *Reader) connected(ctx context.Context, all map[string]Seen) error {
 
 // list adds what the list has, and returns how many names of it were not read.
 func (r *Reader) list(ctx context.Context, all map[string]Seen) (leftOut int, err error) {
-	key, length, read := r.keys.Gateways(), int64(0), int64(0)
-	for size, step := 0, int64(minListed); ; step = min(2*step, listedAtOnce) {
-		step = min(step, maxListed-read)
-		cmds, err := r.exec(ctx, 2, func(pipe redis.Pipeliner, i int) {
-			if i == 0 {
-				pipe.ZCard(ctx, key)
-			} else {
-				pipe.ZRevRangeWithScores(ctx, key, read, read+step-1)
-			}
-		})
-		if errors.Is(err, ErrReply) && read > 0 {
+	key := r.keys.Gateways()
+	cmds, err := r.exec(ctx, 1, func(pipe redis.Pipeliner, _ int) { pipe.ZCard(ctx, key) })
+	if err != nil {
+		return 0, fmt.Errorf("read the list of gateways: %w", err)
+	}
+	length, at, size := cmds[0].(*redis.IntCmd).Val(), int64(0), 0
+	for step := int64(minListed); at < min(length, maxListed) && size <= maxListBytes; step = min(2*step, listedAtOnce) {
+		cmds, err := r.exec(ctx, 1, func(pipe redis.Pipeliner, _ int) { pipe.ZRevRangeWithScores(ctx, key, at, at+step-1) })
+		if errors.Is(err, ErrReply) {
 			break // the names are too long
 		}
 		if err != nil {
 			return 0, fmt.Errorf("read the list of gateways: %w", err)
 		}
-		length = cmds[0].(*redis.IntCmd).Val()
-		names := cmds[1].(*redis.ZSliceCmd).Val()
-		for _, z := range names {
+		for _, z := range cmds[0].(*redis.ZSliceCmd).Val() {
 			size += r.listed(z, all)
 		}
-		if read += int64(len(names)); int64(len(names)) < step || size > maxListBytes || read >= maxListed {
-			break
-		}
+		at += step
 	}
-	return int(max(length-read, 0)), nil
+	return int(max(length-at, 0)), nil
 }
 
 // listed adds an entry of the list, and returns its length in bytes.

@@ -62,29 +62,31 @@ type framing struct {
 	isSplit         bool // each reply is an answer: a subscription
 }
 
-// follow reads on, and returns how many bytes are right. With an error, the rest must not be read.
+// follow reads on, and returns how many bytes are right, which does not depend on how the stream is cut. With an error, the rest must
+// not be read.
 func (f *framing) follow(p []byte) (good int, err error) {
 	for good < len(p) && err == nil {
-		var n int
-		switch f.state {
+		n, state := 1, f.state
+		switch state {
 		case atType:
-			n, err = 1, f.begin(p[good])
+			err = f.begin(p[good])
 		case inLine:
 			n, err = f.line(p[good:])
 		case inLength:
-			n, err = 1, f.digit(p[good])
+			err = f.digit(p[good])
 		case atFeed:
-			n, err = 1, f.length(p[good])
+			err = f.length(p[good])
 		case inBulk:
 			n = min(f.rest, len(p)-good)
 			if f.rest -= n; f.rest == 0 {
 				f.end()
 			}
 		}
-		if err == nil {
-			good += n
-			f.bytes += n
+		if err != nil && state != inLine {
+			n = 0
 		}
+		good += n
+		f.bytes += n
 	}
 	return good, err
 }
@@ -120,28 +122,27 @@ func (f *framing) count(elements int) error {
 	return nil
 }
 
-// line reads on in a line, which ends with the first line feed.
-func (f *framing) line(p []byte) (int, error) {
-	n := len(p)
+// line reads on in a line, which ends with the first line feed, and returns how many bytes are right.
+func (f *framing) line(p []byte) (n int, err error) {
 	at := bytes.IndexByte(p, '\n')
-	if at >= 0 {
-		n = at + 1
+	if n = at; at < 0 {
+		n = len(p)
 	}
-	if f.n += n; f.n > maxLine {
-		return 0, fmt.Errorf("%w: %s of more than %d bytes", ErrReply, f.name(), maxLine)
+	if room := maxLine - len("\n") - f.n; n > room {
+		return room, fmt.Errorf("%w: %s of more than %d bytes", ErrReply, f.name(), maxLine)
 	}
-	if at > 0 {
-		f.isEnd = p[at-1] == '\r'
+	f.n += n
+	if n > 0 {
+		f.isEnd = p[n-1] == '\r'
 	}
 	switch {
 	case at < 0:
-		f.isEnd = p[n-1] == '\r'
+		return n, nil
 	case !f.isEnd:
-		return 0, fmt.Errorf("%w: %s with a line feed and no carriage return", ErrReply, f.name())
-	default:
-		f.end()
+		return n, fmt.Errorf("%w: %s with a line feed and no carriage return", ErrReply, f.name())
 	}
-	return n, nil
+	f.end()
+	return n + 1, nil
 }
 
 // digit reads a byte of a length.
@@ -149,7 +150,9 @@ func (f *framing) digit(b byte) error {
 	switch {
 	case b == '\r':
 		f.state = atFeed
-	case f.n == maxDigits || (b < '0' || b > '9') && (f.n > 0 || b != '-' && b != '+'):
+	case f.n == maxDigits:
+		return fmt.Errorf("%w: %s with a length of more than %d digits", ErrReply, f.name(), maxDigits)
+	case (b < '0' || b > '9') && (f.n > 0 || b != '-' && b != '+'):
 		return fmt.Errorf("%w: %s with the length %q", ErrReply, f.name(), append(f.digits[:f.n:f.n], b))
 	default:
 		f.digits[f.n] = b

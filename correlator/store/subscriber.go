@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -98,7 +99,7 @@ func (s *Subscriber) listen(ctx context.Context) (isSubscribed bool) {
 	}()
 	for {
 		// A time-out may have cut a message in two: it ends the connection like any other error.
-		message, err := sub.ReceiveTimeout(ctx, maxPings*s.pingEvery)
+		message, err := s.receive(ctx, sub)
 		if isSubscribed && redis.IsPermissionError(err) {
 			continue // an older ACL does not permit the own channel
 		}
@@ -119,6 +120,12 @@ func (s *Subscriber) listen(ctx context.Context) (isSubscribed bool) {
 			s.take(m)
 		}
 	}
+}
+
+// receive waits for a message.
+func (s *Subscriber) receive(ctx context.Context, sub *redis.PubSub) (message any, err error) {
+	panicked := s.meter.try(func() { message, err = sub.ReceiveTimeout(ctx, maxPings*s.pingEvery) })
+	return message, cmp.Or(panicked, err)
 }
 
 func (s *Subscriber) failed(ctx context.Context, err error) {
