@@ -90,7 +90,8 @@ func TestUnitsFitTheSettings(t *testing.T) {
 		t.Errorf("baselines are in %s, and the unit may write to %s", got, want)
 	}
 	store := runner["Service.FileDescriptorStoreMax"][0]
-	runner.want(t, map[string]string{"Service.Environment": "FDSTORE=" + store})
+	runner.want(t, map[string]string{"Service.Environment": "FDSTORE=" + store + " GOMEMLIMIT=900MiB", "Service.MemoryMax": "1G", "Unit.StartLimitIntervalSec": "0"})
+	agent.want(t, map[string]string{"Service.Environment": "GOMEMLIMIT=192MiB", "Service.MemoryMax": "1G", "Unit.StartLimitIntervalSec": "0"})
 	stop, err := time.ParseDuration(runner["Service.TimeoutStopSec"][0])
 	if err != nil || stop < settings.Runner.Drain+5*time.Second {
 		t.Errorf("TimeoutStopSec: %v, %v; the runner takes %v and what storing takes", stop, err, settings.Runner.Drain)
