@@ -69,7 +69,9 @@ func (i *impostor) answer(commands []byte) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	lower := bytes.ToLower(commands)
-	has := func(command string) bool { return command != "" && bytes.Contains(lower, []byte("\r\n"+command+"\r\n")) }
+	has := func(command string) bool {
+		return command != "" && bytes.Contains(lower, []byte("\r\n"+command+"\r\n"))
+	}
 	switch {
 	case has(i.command):
 		i.told++

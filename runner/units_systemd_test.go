@@ -101,6 +101,12 @@ func TestUnitsFitTheSettings(t *testing.T) {
 		"Service.ExecStart": "/usr/local/bin/fivetuple agent", "Service.User": "root", "Service.Group": runner["Service.Group"][0],
 		"Service.CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN", "Service.ReadWritePaths": settings.Agent.Pins.Path,
 	})
+	quota := readUnit(t, "fivetuple-quota.service")
+	quota.want(t, hardened())
+	quota.want(t, map[string]string{
+		"Service.ExecStart": "/usr/local/bin/fivetuple quota --config /etc/fivetuple/quota.yaml", "Service.CapabilityBoundingSet": "",
+		"Service.MemoryMax": "256M", "Unit.StartLimitIntervalSec": "0",
+	})
 	if settings.Agent.Pins.Mode != "0640" || settings.Agent.Pins.Group != "" {
 		t.Errorf("the group reads the tables by mode %v, group %q", settings.Agent.Pins.Mode, settings.Agent.Pins.Group)
 	}
@@ -130,7 +136,7 @@ func TestUnitsAreValid(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var units []string
-	for _, name := range []string{"fivetuple-runner.service", "fivetuple-runner.socket", "fivetuple-agent.service"} {
+	for _, name := range []string{"fivetuple-runner.service", "fivetuple-runner.socket", "fivetuple-agent.service", "fivetuple-quota.service"} {
 		text, err := os.ReadFile(filepath.Join(unitFolder, name))
 		if err != nil {
 			t.Fatal(err)
