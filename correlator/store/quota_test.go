@@ -62,7 +62,9 @@ func floods(ctx context.Context) map[string]func(p redis.Pipeliner, i int) {
 		"keys that live for ever":  func(p redis.Pipeliner, i int) { p.Set(ctx, key(i), value, 0) },
 		"keys that live for a day": func(p redis.Pipeliner, i int) { p.Set(ctx, key(i), value, 24*time.Hour) },
 		"a hash":                   func(p redis.Pipeliner, i int) { p.HSet(ctx, key(0), fmt.Sprint(i), value) },
-		"a stream":                 func(p redis.Pipeliner, i int) { p.XAdd(ctx, &redis.XAddArgs{Stream: k.Events("a"), Values: []any{"event", value}}) },
+		"a stream": func(p redis.Pipeliner, i int) {
+			p.XAdd(ctx, &redis.XAddArgs{Stream: k.Events("a"), Values: []any{"event", value}})
+		},
 		"a hash with one small field": func(p redis.Pipeliner, i int) {
 			if p.HSet(ctx, key(0), fmt.Sprint("small-", i), "x"); i%64 == 0 {
 				p.HSet(ctx, key(0), fmt.Sprint(i), make([]byte, 1<<20))
