@@ -31,6 +31,8 @@
 //   - reader.go: strings; hashes.go, stream.go: the others; measured.go: which of those are not too large; gateways.go: who there is.
 //   - presence.go: being there, and noticing a lost state; namesake.go: two gateways of one name; servers.go: which servers answer.
 //   - clock.go: Redis' clock.
+//   - sentinel.go: the primary that Sentinels know.
+//   - quota.go: what each gateway takes of a server's memory (fivetuple quota).
 //
 // # Caveats
 //
