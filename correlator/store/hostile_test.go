@@ -108,7 +108,7 @@ func commands(ctx context.Context, c *redis.Client, m *Meter) []func() error {
 			return err
 		},
 		func() error { return c.PubSubChannels(ctx, "*").Err() },
-		func() error { return c.ClusterSlots(ctx).Err() },
+		func() error { return c.ClusterSlots(ctx).Err() }, //nolint:staticcheck // which go-redis sends to a Cluster
 		func() error { return c.ClusterShards(ctx).Err() },
 		func() error { return c.Command(ctx).Err() },
 		func() error { return sentinel.GetMasterAddrByName(ctx, "mymaster").Err() },
