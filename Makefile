@@ -64,11 +64,11 @@ compose-smoke: ## Run the Compose stack by Docker Compose and podman, restart an
 	@bin/compose-smoke --version "$(VERSION)" $(ARGS)
 
 full: ## Run what takes longer than CI may: a million calls and their like, and three rounds of the Compose stack (requires root)
-	FIVETUPLE_FULL=1 FIVETUPLE_DIFFERENTIAL=1000000 $(GO) test -count=1 -p 1 -timeout 60m ./runner/server ./runner/share
+	FIVETUPLE_FULL=1 FIVETUPLE_DIFFERENTIAL=1000000 FIVETUPLE_REPLIES=1000000 $(GO) test -count=1 -p 1 -timeout 60m ./runner/server ./runner/share ./correlator/store
 	$(MAKE) compose-smoke ARGS="--rounds 3"
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/baseline ./correlator/watch ./correlator/signal ./plugins ./runner/server ./runner/report ./examples/stack
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/store ./correlator/baseline ./correlator/watch ./correlator/signal ./plugins ./runner/server ./runner/report ./examples/stack
 
 lint: ## Run the linters (the first time builds them)
 	@echo "lint: golangci-lint; $(FIRST_TIME)"

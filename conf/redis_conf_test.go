@@ -20,7 +20,7 @@ func TestRedisConf(t *testing.T) {
 	}
 	s := redistest.Start(t, redistest.Options{Config: lines})
 	for name, want := range map[string]string{
-		"save": "", "appendonly": "no", "maxmemory": fmt.Sprint(2 << 30), "maxmemory-policy": "volatile-lru", "proto-max-bulk-len": fmt.Sprint(1 << 20),
+		"save": "", "appendonly": "no", "maxmemory": fmt.Sprint(2 << 30), "maxmemory-policy": "noeviction", "proto-max-bulk-len": fmt.Sprint(1 << 20),
 	} {
 		got, err := s.Admin().ConfigGet(t.Context(), name).Result()
 		if err != nil || got[name] != want {

@@ -58,24 +58,25 @@ func readAll(t *testing.T, who string, r *store.Reader, k fleet.Keys, window str
 	t.Helper()
 	ctx := t.Context()
 	redistest.Await(t, "both gateways and b's values, read by "+who, func() bool {
-		all, err := r.Gateways(ctx)
+		all, _, err := r.Gateways(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		values, err := r.Strings(ctx, []string{k.Flags("b"), window, k.Who("a")}, 1000)
+		var values [3]string
+		err = r.Strings(ctx, []string{k.Flags("b"), window, k.Who("a")}, 1000, func(i int, value []byte) { values[i] = string(value) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		hashes, err := r.Hashes(ctx, []string{k.Figures("b", 300, 0)}, 1000)
+		var figures string
+		err = r.Hashes(ctx, []string{k.Figures("b", 300, 0)}, 1000, func(_ int, fields map[string][]byte) { figures = string(fields["r"]) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		streams, err := r.Streams(ctx, []store.Position{{Key: k.Events("b")}}, "v", 10, 10_000)
+		streams, err := r.Streams(ctx, []store.Position{{Key: k.Events("b")}}, "v", 10, 10_000, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(all) == 2 && string(values[0]) == "flags" && string(values[1]) == "window" && string(values[2]) == "a" &&
-			string(hashes[0]["r"]) == "figures" && len(streams[0]) == 1
+		return len(all) == 2 && values == [3]string{"flags", "window", "a"} && figures == "figures" && len(streams[0]) == 1
 	})
 }
 

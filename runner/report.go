@@ -12,6 +12,7 @@ import (
 	"fivetuple/conf"
 	"fivetuple/runner/printable"
 	"fivetuple/runner/report"
+	"fivetuple/runner/share"
 )
 
 var (
@@ -48,7 +49,8 @@ func (a *app) newReportCommand() *cobra.Command {
 	return cmd
 }
 
-// collectReport makes a report of all gateways of the fleet, or, without one, of the runner of this host.
+// collectReport makes a report of all gateways of the fleet, or, without one, of the runner of this host. With share.ErrLeftOut the
+// report is of all that could be read.
 func collectReport(ctx context.Context, c conf.Config, q report.Query) (r report.Report, err error) {
 	switch {
 	case len(c.Redis.Addresses) > 0:
@@ -57,7 +59,10 @@ func collectReport(ctx context.Context, c conf.Config, q report.Query) (r report
 			return r, err
 		}
 		r, err = report.Collect(ctx, q, l.Now(), l)
-		return r, errors.Join(err, l.Close())
+		if err != nil {
+			return r, errors.Join(err, l.Close())
+		}
+		return r, errors.Join(l.LeftOut(), l.Close())
 	case c.Metrics.Listen == "":
 		return r, errNoFigures
 	}
@@ -80,11 +85,11 @@ func (a *app) report(ctx context.Context, out io.Writer, q reportQuery) error {
 		asked.Route = &q.route
 	}
 	r, err := collectReport(ctx, c, asked)
-	if err != nil {
+	if err != nil && !errors.Is(err, share.ErrLeftOut) {
 		return err
 	}
 	if q.format == "json" {
-		return printable.NewEncoder(out).Encode(r)
+		return errors.Join(printable.NewEncoder(out).Encode(r), err)
 	}
-	return printReport(out, &r, asked)
+	return errors.Join(printReport(out, &r, asked), err)
 }

@@ -30,7 +30,7 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVar(&a.configFile, "config", os.Getenv(configVariable), "settings that differ from the defaults (fivetuple.yaml)")
-	root.AddCommand(a.newAgentCommand(), a.newRunCommand(), a.newRouteCommand(), a.newCallsCommand(), a.newSourcesCommand(), a.newReportCommand(), a.newEventsCommand(openEvents), a.newHealthCommand(), newReplayCommand(), newVersionCommand())
+	root.AddCommand(a.newAgentCommand(), a.newRunCommand(), a.newRouteCommand(), a.newCallsCommand(), a.newSourcesCommand(), a.newReportCommand(), a.newEventsCommand(openEvents), a.newHealthCommand(), a.newQuotaCommand(), newReplayCommand(), newVersionCommand())
 	return root
 }
 

@@ -93,7 +93,8 @@ func TestUnitsFitTheSettings(t *testing.T) {
 		t.Errorf("baselines are in %s, and the unit may write to %s", got, want)
 	}
 	store := runner["Service.FileDescriptorStoreMax"][0]
-	runner.want(t, map[string]string{"Service.Environment": "FDSTORE=" + store})
+	runner.want(t, map[string]string{"Service.Environment": "FDSTORE=" + store + " GOMEMLIMIT=900MiB", "Service.MemoryMax": "1G", "Unit.StartLimitIntervalSec": "0"})
+	agent.want(t, map[string]string{"Service.Environment": "GOMEMLIMIT=192MiB", "Service.MemoryMax": "1G", "Unit.StartLimitIntervalSec": "0"})
 	stop, err := time.ParseDuration(runner["Service.TimeoutStopSec"][0])
 	if err != nil || stop < settings.Runner.Drain+5*time.Second {
 		t.Errorf("TimeoutStopSec: %v, %v; the runner takes %v and what storing takes", stop, err, settings.Runner.Drain)
@@ -102,6 +103,12 @@ func TestUnitsFitTheSettings(t *testing.T) {
 	agent.want(t, map[string]string{
 		"Service.ExecStart": "/usr/local/bin/fivetuple agent", "Service.User": "root", "Service.Group": runner["Service.Group"][0],
 		"Service.CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN", "Service.ReadWritePaths": settings.Agent.Pins.Path, "Unit.RequiresMountsFor": settings.Agent.Pins.Path,
+	})
+	quota := readUnit(t, "fivetuple-quota.service")
+	quota.want(t, hardened())
+	quota.want(t, map[string]string{
+		"Service.ExecStart": "/usr/local/bin/fivetuple quota --config /etc/fivetuple/quota.yaml", "Service.CapabilityBoundingSet": "",
+		"Service.MemoryMax": "256M", "Unit.StartLimitIntervalSec": "0",
 	})
 	if settings.Agent.Pins.Mode != "0640" || settings.Agent.Pins.Group != "" {
 		t.Errorf("the group reads the tables by mode %v, group %q", settings.Agent.Pins.Mode, settings.Agent.Pins.Group)
@@ -135,7 +142,7 @@ func TestUnitsAreValid(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var units []string
-	for _, name := range []string{"fivetuple-runner.service", "fivetuple-runner.socket", "fivetuple-agent.service", mountUnit} {
+	for _, name := range []string{"fivetuple-runner.service", "fivetuple-runner.socket", "fivetuple-agent.service", mountUnit, "fivetuple-quota.service"} {
 		text, err := os.ReadFile(filepath.Join(unitFolder, name))
 		if err != nil {
 			t.Fatal(err)

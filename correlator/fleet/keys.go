@@ -68,6 +68,24 @@ func (k Keys) Writer(channel string) (gateway string, ok bool) {
 	return gateway, ok && ValidName(gateway) == nil
 }
 
+// MemberOf returns the gateway of any fleet under whose prefix a key is.
+func MemberOf(key string) (gateway string, ok bool) {
+	rest, ok := strings.CutPrefix(key, root+"{")
+	if !ok {
+		return "", false
+	}
+	if _, rest, ok = strings.Cut(rest, "}:gw:"); !ok {
+		return "", false
+	}
+	gateway, _, ok = strings.Cut(rest, ":")
+	return gateway, ok && ValidName(gateway) == nil
+}
+
+// IsList reports whether a key is that of a fleet's list of gateways.
+func IsList(key string) bool {
+	return strings.HasPrefix(key, root+"{") && strings.HasSuffix(key, "}:gateways")
+}
+
 func (k Keys) of(gateway string) string { return root + "{" + k.fleet + "}:gw:" + gateway }
 
 func (k Keys) spread(gateway, by string) string {

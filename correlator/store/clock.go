@@ -96,15 +96,20 @@ func (c *Clock) Ask(ctx context.Context) error {
 
 // time asks the server that has the fleet's list: in a Cluster each has a clock of its own.
 func (c *Clock) time(ctx context.Context) (time.Time, error) {
-	cluster, ok := c.client.(*redis.ClusterClient)
-	if !ok {
-		return c.client.Time(ctx).Result()
-	}
-	node, err := cluster.MasterForKey(ctx, c.key)
+	server, err := listServer(ctx, c.client, c.key)
 	if err != nil {
 		return time.Time{}, err
 	}
-	return node.Time(ctx).Result()
+	return server.Time(ctx).Result()
+}
+
+// listServer returns the server that has the fleet's list, by the list's key: in a Cluster, one of several.
+func listServer(ctx context.Context, client redis.UniversalClient, key string) (redis.UniversalClient, error) {
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return client, nil
+	}
+	return cluster.MasterForKey(ctx, key)
 }
 
 // take takes an answer. One that can't be of the clock that was followed until now begins anew: a server was set right, or another one answers.

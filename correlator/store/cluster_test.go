@@ -21,7 +21,7 @@ func clustered(c *redistest.Cluster) func(*Options) {
 // written says how many of the keys have the value, wherever they are.
 func written(t *testing.T, r *Reader, keys []string, value string) (n int) {
 	t.Helper()
-	values, err := r.Strings(t.Context(), keys, 100)
+	values, err := stringsOf(t, r, keys, 100)
 	if err != nil {
 		return -1
 	}
@@ -190,7 +190,7 @@ func TestLinkToACluster(t *testing.T) {
 	})
 	for _, l := range []*Link{a, b} {
 		redistest.Await(t, "both in the list", func() bool {
-			seen, err := l.Reader.Gateways(t.Context())
+			seen, _, err := l.Reader.Gateways(t.Context())
 			return err == nil && len(seen) == 2
 		})
 		redistest.Await(t, "all counts", func() bool {

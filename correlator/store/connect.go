@@ -17,6 +17,15 @@ func keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 }
 
+// dial makes a connection whose replies are checked. It makes all connections: to servers, Sentinels and the nodes of a Cluster.
+func (o Options) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := o.connect(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return checked(conn), nil
+}
+
 // connect makes a connection, encrypted if it has to be, within the timeout. go-redis would leave a handshake to itself when the
 // context ends, and would not read the files again.
 func (o Options) connect(ctx context.Context, network, address string) (net.Conn, error) {

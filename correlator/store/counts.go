@@ -29,12 +29,15 @@ type Counts struct {
 
 	Commands, BytesSent, BytesReceived uint64 // to and from Redis, without TLS' own
 	Dialled                            uint64 // connections
+	Rejected                           uint64 // replies beyond the bounds, or that are not RESP (ErrReply); but for those of Sentinels
+	Panics                             uint64 // that were caught
 
 	ClockKnown  bool
 	ClockOffset time.Duration // what Redis' clock is ahead of ours
 	ClockError  time.Duration // by which that may be wrong
 	ClockSteps  uint64        // times that Redis' clock was not where it should be
 	Gateways    int64         // that there were when last looked
+	LeftOut     int64         // names of the list of gateways that were left out then
 }
 
 // Counts returns what was counted.
@@ -46,7 +49,8 @@ func (m *Meter) Counts() Counts {
 		Lost: m.lost.Load(), Namesakes: m.namesakes.Load(), NamesakeThere: m.isNamesake.Load(),
 		Commands: m.commands.Load(), BytesSent: m.bytesSent.Load(), BytesReceived: m.bytesReceived.Load(), Dialled: m.dialled.Load(),
 		ClockKnown: m.isClockKnown.Load(), ClockOffset: time.Duration(m.offset.Load()), ClockError: time.Duration(m.offsetError.Load()),
-		ClockSteps: m.clockSteps.Load(), Gateways: m.gateways.Load(),
+		Rejected: m.rejected.Load(), Panics: m.panics.Load(),
+		ClockSteps: m.clockSteps.Load(), Gateways: m.gateways.Load(), LeftOut: m.leftOut.Load(),
 	}
 	for k := range c.Refused {
 		c.Refused[k] = m.refused[k].Load()

@@ -42,8 +42,6 @@ func Dial(o Options, log zerolog.Logger) (redis.UniversalClient, error) {
 
 func (o Options) client(options *redis.UniversalOptions, s *secrets) redis.UniversalClient {
 	switch o.Mode {
-	case ModeSentinel:
-		return redis.NewFailoverClient(options.Failover())
 	case ModeCluster:
 		c := redis.NewClusterClient(options.Cluster())
 		c.OnNewNode(func(node *redis.Client) { node.AddHook(s) }) // a subscription is a node's
@@ -65,18 +63,26 @@ func (o Options) universal(s *secrets) (*redis.UniversalOptions, error) {
 	if _, err := o.TLS.config(); err != nil {
 		return nil, err
 	}
+	options := o.base()
+	options.DB = o.Database
+	options.CredentialsProviderContext = func(context.Context) (string, string, error) {
+		secret, err := o.credentials(s)
+		return o.Username, secret, err
+	}
+	if o.Mode == ModeSentinel {
+		options.Dialer = (&sentinels{o: o, password: sentinel, conns: map[*primaryConn]struct{}{}}).dial
+	}
+	return options, nil
+}
+
+// base are the options of all clients.
+func (o Options) base() *redis.UniversalOptions {
 	return &redis.UniversalOptions{
-		Addrs: o.Addresses, DB: o.Database, MasterName: o.Master, ClientName: clientName,
-		CredentialsProviderContext: func(context.Context) (string, string, error) {
-			secret, err := o.credentials(s)
-			return o.Username, secret, err
-		},
-		SentinelUsername: o.Sentinel.Username, SentinelPassword: sentinel,
-		Dialer: o.connect, Protocol: 2, DisableIdentity: true,
+		Addrs: o.Addresses, ClientName: clientName, Dialer: o.dial, Protocol: 2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		DialTimeout:              o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, ContextTimeoutEnabled: true,
 		MaxRetries: -1, DialerRetries: 1, PoolSize: poolSize, PipelinePoolSize: -1, PoolTimeout: o.Timeout,
-	}, nil
+	}
 }
 
 // credentials reads the password.

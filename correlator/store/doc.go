@@ -21,14 +21,18 @@
 //
 //   - options.go, options_contradictions.go: the settings.
 //   - dial.go: a client by these settings; connect.go: one connection, encrypted or not; password.go: who one is.
+//   - reply.go: what a server may answer, and the bounds of it; reply_conn.go: a connection that rejects the rest; survive.go: a panic
+//     ends no goroutine.
 //   - secret.go, log.go: a password is in no error and no log.
 //   - link.go: the parts together; meter.go, counts.go: what is counted; traffic.go: bytes and commands.
 //   - writer.go: the loop that sends; queue.go: what waits, deferral.go: what has to wait longer, settle.go: what became of it; write.go: one write; batch.go: how many are sent at once.
 //   - fault.go: which errors are tried again; backoff.go: when.
 //   - subscriber.go: what others publish; inbox.go: what of it waits; roster.go: who was heard.
-//   - reader.go: strings; hashes.go, stream.go: the others; gateways.go: who there is.
+//   - reader.go: strings; hashes.go, stream.go: the others; measured.go: which of those are not too large; gateways.go: who there is.
 //   - presence.go: being there, and noticing a lost state; namesake.go: two gateways of one name; servers.go: which servers answer.
 //   - clock.go: Redis' clock.
+//   - sentinel.go: the primary that Sentinels know.
+//   - quota.go: what each gateway takes of a server's memory (fivetuple quota).
 //
 // # Caveats
 //

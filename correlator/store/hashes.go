@@ -7,28 +7,21 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Hashes reads whole hashes, in the keys' order: nil where there is none, or one that takes more than `most` bytes of Redis' memory,
-// which is about 100 bytes a field more than its texts.
-func (r *Reader) Hashes(ctx context.Context, keys []string, most int64) ([]map[string][]byte, error) {
-	hashes := make([]map[string][]byte, len(keys))
+// Hashes reads whole hashes, and hands over those that there are, with each key's place: but for one that takes more than `most` bytes of
+// Redis' memory, which is about 100 bytes a field more than its texts.
+func (r *Reader) Hashes(ctx context.Context, keys []string, most int64, take func(i int, fields map[string][]byte)) error {
 	if len(keys) > maxKeys {
-		return hashes, fmt.Errorf("read %d hashes: %w: at most %d", len(keys), ErrTooMany, maxKeys)
+		return fmt.Errorf("read %d hashes: %w: at most %d", len(keys), ErrTooMany, maxKeys)
 	}
-	step := parts(most)
-	for from := 0; from < len(keys); from += step {
-		fit, at, err := r.fitting(ctx, keys[from:min(from+step, len(keys))], most)
-		if err != nil {
-			return hashes, fmt.Errorf("read hashes: %w", err)
+	err := r.large(ctx, keys, most, func(pipe redis.Pipeliner, key string, _ int) { pipe.HGetAll(ctx, key) }, func(cmd redis.Cmder, i int) {
+		if fields := r.fields(cmd.(*redis.MapStringStringCmd).Val()); fields != nil {
+			take(i, fields)
 		}
-		cmds, err := r.exec(ctx, len(fit), func(pipe redis.Pipeliner, i int) { pipe.HGetAll(ctx, fit[i]) })
-		if err != nil {
-			return hashes, fmt.Errorf("read hashes: %w", err)
-		}
-		for i, cmd := range cmds {
-			hashes[from+at[i]] = r.fields(cmd.(*redis.MapStringStringCmd).Val())
-		}
+	})
+	if err != nil {
+		return fmt.Errorf("read hashes: %w", err)
 	}
-	return hashes, nil
+	return nil
 }
 
 func (r *Reader) fields(texts map[string]string) map[string][]byte {

@@ -48,7 +48,7 @@ func NewLink(client redis.UniversalClient, m *Meter, s Settings) *Link {
 func (l *Link) Run(ctx context.Context) {
 	var parts sync.WaitGroup
 	for _, run := range []func(context.Context){l.Writer.Run, l.Subscriber.Run, l.Clock.Run} {
-		parts.Go(func() { run(ctx) })
+		parts.Go(func() { l.Meter.Survive(ctx, run) })
 	}
 	parts.Wait()
 }

@@ -31,6 +31,9 @@ func (s Skip) String() string {
 
 // Meter counts what this package does. The zero value is ready.
 type Meter struct {
+	// OnPanic is called with the first panic that was caught: its text, and where it was. It is set before the first command, or never.
+	OnPanic func(cause, stack string)
+
 	sent, replaced, dropped, expired, retried   atomic.Uint64
 	refused                                     [Kinds]atomic.Uint64
 	waiting, waitingBytes                       atomic.Int64
@@ -43,7 +46,8 @@ type Meter struct {
 	clockSteps                                  atomic.Uint64
 	offset, offsetError                         atomic.Int64
 	isClockKnown                                atomic.Bool
-	gateways                                    atomic.Int64
+	gateways, leftOut                           atomic.Int64
+	rejected, panics                            atomic.Uint64
 
 	mu        sync.Mutex
 	isUp      bool

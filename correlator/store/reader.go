@@ -24,8 +24,8 @@ const (
 var ErrTooMany = errors.New("too many keys")
 
 // Reader reads what gateways have written. Its methods wait for the network, within the context and the client's timeouts: they are
-// for a goroutine that has nothing else to do. What is too large or of another type is skipped and counted. With an error they also
-// return what could be read.
+// for a goroutine that has nothing else to do. What is too large or of another type is skipped and counted. Before an error they hand
+// over what could be read.
 type Reader struct {
 	client redis.UniversalClient
 	meter  *Meter
@@ -40,11 +40,11 @@ func NewReader(client redis.UniversalClient, m *Meter, keys fleet.Keys, c *Clock
 	return &Reader{client: client, meter: m, keys: keys, roster: new(roster), clock: c, checks: math.MaxInt}
 }
 
-// Strings reads the strings under some keys, in their order: nil where there is none, or none of at most `most` bytes.
-func (r *Reader) Strings(ctx context.Context, keys []string, most int) ([][]byte, error) {
-	values := make([][]byte, len(keys))
+// Strings reads the strings under some keys, and hands over what there is, with each key's place: of at most `most` bytes each. Only so
+// much is in memory as is read at once.
+func (r *Reader) Strings(ctx context.Context, keys []string, most int, take func(i int, value []byte)) error {
 	if len(keys) > maxKeys {
-		return values, fmt.Errorf("read %d keys: %w: at most %d", len(keys), ErrTooMany, maxKeys)
+		return fmt.Errorf("read %d keys: %w: at most %d", len(keys), ErrTooMany, maxKeys)
 	}
 	most = min(most, MaxValue)
 	step := parts(int64(most))
@@ -54,13 +54,15 @@ func (r *Reader) Strings(ctx context.Context, keys []string, most int) ([][]byte
 			pipe.GetRange(ctx, part[i], 0, int64(most)) // one more than may be
 		})
 		if err != nil {
-			return values, fmt.Errorf("read strings: %w", err)
+			return fmt.Errorf("read strings: %w", err)
 		}
 		for i, cmd := range cmds {
-			values[at+i] = r.value(cmd.(*redis.StringCmd), most)
+			if value := r.value(cmd.(*redis.StringCmd), most); value != nil {
+				take(at+i, value)
+			}
 		}
 	}
-	return values, nil
+	return nil
 }
 
 // value returns the value that came, or nil.

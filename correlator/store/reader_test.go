@@ -36,7 +36,7 @@ func TestReadStrings(t *testing.T) {
 	s.Do("DEL", "f:4")
 	s.Do("HSET", "f:4", "a", "b")
 	keys = append(keys, "g:1")
-	values, err := r.Strings(t.Context(), keys, 100)
+	values, err := stringsOf(t, r, keys, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +57,11 @@ func TestReadStrings(t *testing.T) {
 	if !c.Up || c.LastError == "" {
 		t.Errorf("up: %v, %q", c.Up, c.LastError)
 	}
-	if _, err := r.Strings(t.Context(), make([]string, maxKeys+1), 1); !errors.Is(err, ErrTooMany) {
+	if _, err := stringsOf(t, r, make([]string, maxKeys+1), 1); !errors.Is(err, ErrTooMany) {
 		t.Error(err)
 	}
 	s.Kill()
-	if values, err := r.Strings(t.Context(), keys, 100); err == nil || len(values) != len(keys) || m.Counts().Up {
+	if values, err := stringsOf(t, r, keys, 100); err == nil || len(values) != len(keys) || m.Counts().Up {
 		t.Error(len(values), err)
 	}
 }
@@ -72,7 +72,7 @@ func TestReadWithAWrongPassword(t *testing.T) {
 	for _, password := range []string{"wrong-secret"} {
 		t.Setenv("FIVETUPLE_TEST_PASSWORD", password)
 		r, m := reading(t, func(o *Options) { o.Addresses, o.PasswordEnv = []string{s.Address()}, "FIVETUPLE_TEST_PASSWORD" })
-		if _, err := r.Strings(t.Context(), []string{"a", "b"}, 100); err == nil {
+		if _, err := stringsOf(t, r, []string{"a", "b"}, 100); err == nil {
 			t.Error("no error")
 		}
 		if c := m.Counts(); c.Up || c.LastError == "" || strings.Contains(c.LastError, "secret") {
@@ -87,7 +87,7 @@ func TestReadHashes(t *testing.T) {
 	s.Do("HSET", "a", "x", "1", "y", "2")
 	s.Do("HSET", "large", "x", make([]byte, 5000))
 	s.Do("SET", "string", "1")
-	hashes, err := r.Hashes(t.Context(), []string{"a", "large", "string", "none", "a"}, 2000)
+	hashes, err := hashesOf(t, r, []string{"a", "large", "string", "none", "a"}, 2000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestReadStreams(t *testing.T) {
 	s.Do("XADD", "a", "10-0", "other", 1)
 	s.Do("XADD", "large", "*", "v", make([]byte, 100_000))
 	ids := func(from string, count int) (all []string) {
-		streams, err := r.Streams(t.Context(), []Position{{"large", ""}, {"a", from}, {"none", ""}}, "v", count, 50_000)
+		streams, err := r.Streams(t.Context(), []Position{{"large", ""}, {"a", from}, {"none", ""}}, "v", count, 50_000, MaxValue)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,12 +129,12 @@ func TestGateways(t *testing.T) {
 	r.roster = new(roster)
 	r.roster.hear("heard", time.Now())
 	list, now := keysOf("f").Gateways(), time.Now().UnixMilli()
-	seen, err := r.Gateways(t.Context())
+	seen, _, err := r.Gateways(t.Context())
 	if err != nil || len(seen) != 1 || seen[0].Gateway != "heard" {
 		t.Fatal(seen, err)
 	}
 	s.Do("ZADD", list, now-50_000, "old", now+1e9, "future", "-inf", "never", now-60_000, "heard", now, "not:a:name", "+inf", "always")
-	if seen, err = r.Gateways(t.Context()); err != nil {
+	if seen, _, err = r.Gateways(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -151,16 +151,16 @@ func TestGateways(t *testing.T) {
 	for i := range MaxGateways + 100 {
 		s.Admin().ZAdd(t.Context(), list, redis.Z{Score: float64(i), Member: fmt.Sprint("g", i)})
 	}
-	if seen, err = r.Gateways(t.Context()); err != nil || len(seen) != MaxGateways || seen[0].Gateway != "heard" {
+	if seen, _, err = r.Gateways(t.Context()); err != nil || len(seen) != MaxGateways || seen[0].Gateway != "heard" {
 		t.Error(len(seen), seen[0], err)
 	}
 	s.Do("ZADD", list, now, make([]byte, maxListBytes))
-	if seen, err = r.Gateways(t.Context()); err != nil || len(seen) != 1 {
+	if seen, _, err = r.Gateways(t.Context()); err != nil || len(seen) != 1 {
 		t.Error(len(seen), err)
 	}
 	s.Do("DEL", list)
 	s.Do("SET", list, "a string")
-	if seen, err = r.Gateways(t.Context()); err != nil || len(seen) != 1 {
+	if seen, _, err = r.Gateways(t.Context()); err != nil || len(seen) != 1 {
 		t.Error(len(seen), err)
 	}
 }

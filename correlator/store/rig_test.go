@@ -106,4 +106,20 @@ func ttls(t *testing.T, servers ...*redistest.Server) (keys []string) {
 	return keys
 }
 
+// stringsOf returns the strings under some keys, in their order.
+func stringsOf(t *testing.T, r *Reader, keys []string, most int) ([][]byte, error) {
+	t.Helper()
+	values := make([][]byte, len(keys))
+	err := r.Strings(t.Context(), keys, most, func(i int, value []byte) { values[i] = value })
+	return values, err
+}
+
+// hashesOf returns the hashes under some keys, in their order.
+func hashesOf(t *testing.T, r *Reader, keys []string, most int64) ([]map[string][]byte, error) {
+	t.Helper()
+	hashes := make([]map[string][]byte, len(keys))
+	err := r.Hashes(t.Context(), keys, most, func(i int, fields map[string][]byte) { hashes[i] = fields })
+	return hashes, err
+}
+
 func closed(c io.Closer) { _ = c.Close() }

@@ -24,42 +24,33 @@ type Entry struct {
 const maxEntries = 10000
 
 // Streams reads a field of the entries after each position, or of the last ones, at most count of each stream, in the order of their
-// ids. A stream that takes more than `most` bytes of Redis' memory is not read.
-func (r *Reader) Streams(ctx context.Context, from []Position, field string, count int, most int64) ([][]Entry, error) {
+// ids; a value of more than `longest` bytes is left out. A stream that takes more than `most` bytes of Redis' memory is not read.
+func (r *Reader) Streams(ctx context.Context, from []Position, field string, count int, most int64, longest int) ([][]Entry, error) {
 	entries := make([][]Entry, len(from))
 	if len(from) > maxKeys {
 		return entries, fmt.Errorf("read %d streams: %w: at most %d", len(from), ErrTooMany, maxKeys)
 	}
 	count = min(max(count, 1), maxEntries)
-	step := parts(most)
-	for first := 0; first < len(from); first += step {
-		part := from[first:min(first+step, len(from))]
-		keys := make([]string, len(part))
-		for i := range part {
-			keys[i] = part[i].Key
+	keys := make([]string, len(from))
+	for i := range from {
+		keys[i] = from[i].Key
+	}
+	err := r.large(ctx, keys, most, func(pipe redis.Pipeliner, key string, i int) {
+		if after := from[i].After; after != "" {
+			pipe.XRangeN(ctx, key, "("+after, "+", int64(count))
+		} else {
+			pipe.XRevRangeN(ctx, key, "+", "-", int64(count))
 		}
-		fit, at, err := r.fitting(ctx, keys, most)
-		if err != nil {
-			return entries, fmt.Errorf("read streams: %w", err)
-		}
-		cmds, err := r.exec(ctx, len(fit), func(pipe redis.Pipeliner, i int) {
-			if after := part[at[i]].After; after != "" {
-				pipe.XRangeN(ctx, fit[i], "("+after, "+", int64(count))
-			} else {
-				pipe.XRevRangeN(ctx, fit[i], "+", "-", int64(count))
-			}
-		})
-		if err != nil {
-			return entries, fmt.Errorf("read streams: %w", err)
-		}
-		for i, cmd := range cmds {
-			entries[first+at[i]] = r.entries(cmd.(*redis.XMessageSliceCmd).Val(), field, part[at[i]].After == "")
-		}
+	}, func(cmd redis.Cmder, i int) {
+		entries[i] = r.entries(cmd.(*redis.XMessageSliceCmd).Val(), field, longest, from[i].After == "")
+	})
+	if err != nil {
+		return entries, fmt.Errorf("read streams: %w", err)
 	}
 	return entries, nil
 }
 
-func (r *Reader) entries(messages []redis.XMessage, field string, isReversed bool) []Entry {
+func (r *Reader) entries(messages []redis.XMessage, field string, longest int, isReversed bool) []Entry {
 	entries := make([]Entry, 0, len(messages))
 	for _, m := range messages {
 		text, ok := m.Values[field].(string)
@@ -67,7 +58,7 @@ func (r *Reader) entries(messages []redis.XMessage, field string, isReversed boo
 		switch {
 		case !ok:
 			r.meter.Skipped(SkipForeign)
-		case len(text) > MaxValue:
+		case len(text) > longest:
 			r.meter.Skipped(SkipTooLarge)
 		default:
 			r.meter.read.Add(1)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -62,9 +63,11 @@ func (s *Subscriber) Reconnect() { signal(s.anew) }
 
 // Run listens until the context is done.
 func (s *Subscriber) Run(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
 	var hands sync.WaitGroup
 	defer hands.Wait()
-	hands.Go(func() { s.inbox.hand(ctx, s.heard) })
+	defer stop()
+	hands.Go(func() { s.meter.Survive(ctx, func(ctx context.Context) { s.inbox.hand(ctx, s.heard) }) })
 	for tries := 1; ctx.Err() == nil; tries++ {
 		if s.listen(ctx) {
 			tries = 1
@@ -85,16 +88,30 @@ func (s *Subscriber) listen(ctx context.Context) (isSubscribed bool) {
 		s.failed(ctx, err)
 		return false
 	}
-	go s.keepAlive(ctx, cancel, sub)
+	// By a subscription to its own channel a gateway is known to be connected (Reader.connected).
+	if err := sub.Subscribe(ctx, s.keys.Channel(s.self)); err != nil {
+		s.failed(ctx, err)
+		return false
+	}
+	go func() {
+		defer cancel()
+		_ = s.meter.try(func() { s.keepAlive(ctx, sub) })
+	}()
 	for {
 		// A time-out may have cut a message in two: it ends the connection like any other error.
-		message, err := sub.ReceiveTimeout(ctx, maxPings*s.pingEvery)
+		message, err := s.receive(ctx, sub)
+		if isSubscribed && redis.IsPermissionError(err) {
+			continue // an older ACL does not permit the own channel
+		}
 		if err != nil {
 			s.failed(ctx, err)
 			return isSubscribed
 		}
 		switch m := message.(type) {
 		case *redis.Subscription:
+			if isSubscribed || m.Kind != "psubscribe" {
+				continue
+			}
 			isSubscribed = true
 			s.meter.connected.Add(1)
 			s.meter.answered(nil)
@@ -105,14 +122,20 @@ func (s *Subscriber) listen(ctx context.Context) (isSubscribed bool) {
 	}
 }
 
+// receive waits for a message.
+func (s *Subscriber) receive(ctx context.Context, sub *redis.PubSub) (message any, err error) {
+	panicked := s.meter.try(func() { message, err = sub.ReceiveTimeout(ctx, maxPings*s.pingEvery) })
+	return message, cmp.Or(panicked, err)
+}
+
 func (s *Subscriber) failed(ctx context.Context, err error) {
 	if ctx.Err() == nil {
 		s.meter.answered(err)
 	}
 }
 
-// keepAlive sends pings, whose answers are heard by listen, and ends the connection when another one is wanted.
-func (s *Subscriber) keepAlive(ctx context.Context, cancel func(), sub *redis.PubSub) {
+// keepAlive sends pings, whose answers are heard by listen, until the connection has to be replaced.
+func (s *Subscriber) keepAlive(ctx context.Context, sub *redis.PubSub) {
 	tick := time.NewTicker(s.pingEvery)
 	defer tick.Stop()
 	for {
@@ -120,11 +143,9 @@ func (s *Subscriber) keepAlive(ctx context.Context, cancel func(), sub *redis.Pu
 		case <-ctx.Done():
 			return
 		case <-s.anew:
-			cancel()
 			return
 		case <-tick.C:
 			if sub.Ping(ctx) != nil {
-				cancel()
 				return
 			}
 		}

@@ -2,13 +2,14 @@ package store
 
 import (
 	"context"
+	"errors"
 	"net"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// traffic counts what a client sends and receives.
+// traffic counts what a client sends and receives, and keeps a panic to the command in whose course it happens.
 type traffic struct{ meter *Meter }
 
 // DialHook implements redis.Hook.
@@ -33,7 +34,7 @@ func (t traffic) DialHook(next redis.DialHook) redis.DialHook {
 func (t traffic) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		t.meter.commands.Add(1)
-		return next(ctx, cmd)
+		return t.meter.command([]redis.Cmder{cmd}, func() error { return next(ctx, cmd) })
 	}
 }
 
@@ -41,7 +42,7 @@ func (t traffic) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (t traffic) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		t.meter.commands.Add(uint64(len(cmds)))
-		return next(ctx, cmds)
+		return t.meter.command(cmds, func() error { return next(ctx, cmds) })
 	}
 }
 
@@ -55,6 +56,9 @@ type countingConn struct {
 func (c countingConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.meter.bytesReceived.Add(uint64(max(n, 0)))
+	if err != nil && errors.Is(err, ErrReply) {
+		c.meter.rejected.Add(1)
+	}
 	return n, err
 }
 

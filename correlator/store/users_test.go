@@ -52,15 +52,15 @@ func TestShippedUsersSuffice(t *testing.T) {
 	m := new(Meter)
 	people := as(t, s, "people", m)
 	for _, r := range []*Reader{b.Reader, NewReader(people, m, k, NewClock(people, m, k))} {
-		texts, err := r.Strings(t.Context(), []string{window}, 10)
+		texts, err := stringsOf(t, r, []string{window}, 10)
 		equal(t, "a window", []any{texts, err}, "[[[49]] <nil>]")
-		hashes, err := r.Hashes(t.Context(), []string{k.Figures("a", 300, 1)}, 1000)
+		hashes, err := hashesOf(t, r, []string{k.Figures("a", 300, 1)}, 1000)
 		equal(t, "figures", []any{hashes, err}, "[[map[r:[49]]] <nil>]")
-		streams, err := r.Streams(t.Context(), []Position{{k.Events("a"), ""}}, "v", 10, 10_000)
+		streams, err := r.Streams(t.Context(), []Position{{k.Events("a"), ""}}, "v", 10, 10_000, MaxValue)
 		if err != nil || len(streams[0]) != 1 {
 			t.Error(streams, err)
 		}
-		streams, err = r.Streams(t.Context(), []Position{{k.Events("a"), "0-1"}}, "v", 10, 10_000)
+		streams, err = r.Streams(t.Context(), []Position{{k.Events("a"), "0-1"}}, "v", 10, 10_000, MaxValue)
 		if err != nil || len(streams[0]) != 1 {
 			t.Error(streams, err)
 		}
@@ -68,7 +68,7 @@ func TestShippedUsersSuffice(t *testing.T) {
 			t.Error(err)
 		}
 		redistest.Await(t, "both in the list", func() bool {
-			seen, err := r.Gateways(t.Context())
+			seen, _, err := r.Gateways(t.Context())
 			return err == nil && len(seen) == 2
 		})
 		equal(t, "skipped", r.meter.Counts().Skipped, "[0 0 0 0 0 0]")

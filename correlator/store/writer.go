@@ -63,8 +63,9 @@ func (w *Writer) put(one *write, ttl time.Duration) {
 // Run sends until the context is done.
 func (w *Writer) Run(ctx context.Context) {
 	var both sync.WaitGroup
-	both.Go(func() { w.run(ctx, w.values) })
-	both.Go(func() { w.run(ctx, w.published) })
+	for _, q := range []*queue{w.values, w.published} {
+		both.Go(func() { w.meter.Survive(ctx, func(ctx context.Context) { w.run(ctx, q) }) })
+	}
 	both.Wait()
 }
 

@@ -26,6 +26,8 @@ func RegisterRedis(registry prometheus.Registerer, counts func() store.Counts) {
 		{"redis_sent_bytes_total", "Bytes sent to Redis, without TLS' own.", func(c store.Counts) uint64 { return c.BytesSent }},
 		{"redis_received_bytes_total", "Bytes received from Redis, without TLS' own.", func(c store.Counts) uint64 { return c.BytesReceived }},
 		{"redis_connections_total", "Connections to Redis that were made.", func(c store.Counts) uint64 { return c.Dialled }},
+		{"redis_replies_rejected_total", "Replies beyond the bounds, or that are not RESP; each ends its connection.", func(c store.Counts) uint64 { return c.Rejected }},
+		{"redis_panics_total", "Panics in the course of a command, or of a part that talks to Redis, that were caught.", func(c store.Counts) uint64 { return c.Panics }},
 		{"redis_clock_steps_total", "Times that Redis' clock was not where it should be.", func(c store.Counts) uint64 { return c.ClockSteps }},
 		{"fleet_namesakes_total", "Times that another gateway began to use this one's name.", func(c store.Counts) uint64 { return c.Namesakes }},
 	} {
@@ -50,6 +52,7 @@ func RegisterRedis(registry prometheus.Registerer, counts func() store.Counts) {
 		{"redis_clock_offset_seconds", "What Redis' clock is ahead of this host's.", func(c store.Counts) float64 { return c.ClockOffset.Seconds() }},
 		{"redis_clock_error_seconds", "What the offset may be wrong by.", func(c store.Counts) float64 { return c.ClockError.Seconds() }},
 		{"fleet_gateways", "Gateways of the fleet, when last looked.", func(c store.Counts) float64 { return float64(c.Gateways) }},
+		{"fleet_gateways_left_out", "Names on the list of gateways that were left out, when last looked.", func(c store.Counts) float64 { return float64(c.LeftOut) }},
 		{"fleet_namesake", "1 if another gateway uses this one's name.", func(c store.Counts) float64 { return oneIf(c.NamesakeThere) }},
 	} {
 		registry.MustRegister(gaugeFunc(g.name, g.help, nil, func() float64 { return g.value(counts()) }))

@@ -1,6 +1,7 @@
 package share
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -22,7 +23,8 @@ func figuresEvery(step int64) time.Duration {
 type figures struct {
 	isLoaded bool
 	tried    time.Time
-	steps    map[int64]told // by the length of the buckets
+	toLoad   []report.Bucket // that were not read yet; nil: nothing was tried
+	steps    map[int64]told  // by the length of the buckets
 	pending  []report.Changed
 }
 
@@ -124,20 +126,33 @@ func figuresTTL(step int64) time.Duration {
 	return time.Duration(step*keep) * time.Second
 }
 
-// loadFigures reads what this gateway has told before, all of it or nothing, and adds it to what is counted now.
+// loadFigures reads what this gateway has told before, one bucket after the other, and adds it to what is counted now. After an error it
+// goes on with the bucket that could not be read.
 func (s *Share) loadFigures(ctx context.Context) error {
 	f := &s.figures
 	ctx, cancel := context.WithTimeout(ctx, loadEvery)
 	defer cancel()
-	now := time.Now()
-	buckets := append(report.Buckets(now, time.Hour), report.Buckets(now, report.MaxSince)...)
-	err := eachOfBuckets(ctx, s.link.Reader, s.keys, s.options.Fleet.Gateway, buckets, func(b report.Bucket, route string, value []byte) {
-		if err := s.Figures.Load(b, route, value); err != nil {
-			s.Log.Warn().Err(err).Str("route", route).Msg("earlier figures are passed over")
-		}
-	})
-	if f.isLoaded = err == nil; f.isLoaded {
-		f.steps = map[int64]told{report.StepFine: {mark: report.Loaded}, report.StepHour: {mark: report.Loaded}}
+	if f.toLoad == nil {
+		now := time.Now()
+		f.toLoad = append(report.Buckets(now, time.Hour), report.Buckets(now, report.MaxSince)...)
 	}
-	return err
+	for len(f.toLoad) > 0 {
+		passedOver, first := 0, error(nil)
+		err := eachOfBuckets(ctx, s.link.Reader, s.keys, s.options.Fleet.Gateway, f.toLoad[:1], func(b report.Bucket, route string, value []byte) {
+			if err := s.Figures.Load(b, route, value); err != nil {
+				passedOver++
+				first = cmp.Or(first, err)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if passedOver > 0 {
+			s.Log.Warn().Err(first).Int("routes", passedOver).Msg("earlier figures are passed over")
+		}
+		f.toLoad = f.toLoad[1:]
+	}
+	f.isLoaded = true
+	f.steps = map[int64]told{report.StepFine: {mark: report.Loaded}, report.StepHour: {mark: report.Loaded}}
+	return nil
 }

@@ -104,7 +104,11 @@ func (s *Share) readAllFlags(ctx context.Context) error {
 	if !s.link.Counts().ClockKnown {
 		return errNoClock
 	}
-	return eachOfAll(ctx, s.link.Reader, s.keys.Flags, fleet.MaxFlags, s.takeList)
+	seen, _, err := s.link.Reader.Gateways(ctx)
+	if err != nil {
+		return err
+	}
+	return each(ctx, s.link.Reader, namesOf(seen), s.keys.Flags, fleet.MaxFlags, s.takeList)
 }
 
 func (s *Share) takeList(gateway string, value []byte) { s.take(gateway, value, true) }

@@ -3,6 +3,7 @@
 package share_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"fivetuple/correlator/signal"
 	redistest "fivetuple/examples/redis"
 	"fivetuple/runner/report"
+	"fivetuple/runner/share"
 )
 
 // keys are those of the fleet `test`.
@@ -194,5 +196,89 @@ func TestFalseNamesKeepNobodyCold(t *testing.T) {
 	b := join(t, settings("gw-b"))
 	if p50 := b.awaitWarm(route).P50; p50 < 15_000 || p50 > 25_000 {
 		t.Errorf("the median is %v", p50)
+	}
+}
+
+// TestAFloodedListBlindsNobody: a gateway puts 60,000 names on the list, ahead of all, and then names of 256 KB. What the others have is
+// read all the same, by commands and by a gateway that starts, and the commands say what was left out.
+func TestAFloodedListBlindsNobody(t *testing.T) {
+	t.Parallel()
+	server, s := guarded(t, "gw-0", "gw-a", "gw-b")
+	hostile := server.Client("gw-0", "gw-0")
+	a := join(t, s("gw-a"))
+	a.take("orders", 20_000)
+	a.Event(fleet.Event{Kind: fleet.KindCall, Route: "orders"})
+	a.flag("203.0.113.3", 900, signal.PortScan)
+	l := lookAt(t, s("people"))
+	a.await("figures", func() bool { return of(collect(t, l), "orders").Calls == 1 })
+	ahead := float64(time.Now().Add(30 * time.Minute).UnixMilli())
+	for what, name := range map[string]func(i int) string{
+		"60,000 names": func(i int) string { return fmt.Sprint("false-", i) },
+		"long names":   func(i int) string { return fmt.Sprint("x", i%40, strings.Repeat("x", 256<<10)) },
+	} {
+		pipelined(t, hostile, func(p redis.Pipeliner) {
+			p.ZRemRangeByRank(t.Context(), keys.Gateways(), 0, -1)
+			for i := range 60_000 {
+				if i < 40 || what == "60,000 names" {
+					p.ZAdd(t.Context(), keys.Gateways(), redis.Z{Score: ahead, Member: name(i)})
+				}
+			}
+		})
+		l := lookAt(t, s("people"))
+		found := 0
+		err := l.Events(t.Context(), time.Hour, "", false, func(gateway, _ string, _ []byte) error {
+			if gateway == "gw-a" {
+				found++
+			}
+			return nil
+		})
+		if found == 0 || !errors.Is(err, share.ErrLeftOut) || !strings.Contains(err.Error(), "names on the list of gateways") {
+			t.Errorf("%s: %d events, %v", what, found, err)
+		}
+		if n := of(collect(t, l), "orders").Calls; n != 1 || l.LeftOut() == nil {
+			t.Errorf("%s: %d calls are reported, %v", what, n, l.LeftOut())
+		}
+		found = 0
+		err = l.Flags(t.Context(), func(gateway string, _ []byte) {
+			if gateway == "gw-a" {
+				found++
+			}
+		})
+		if found != 1 || !errors.Is(err, share.ErrLeftOut) {
+			t.Errorf("%s: %d lists of flags, %v", what, found, err)
+		}
+	}
+	b := join(t, s("gw-b"))
+	b.awaitWord("203.0.113.3", "[gw-a]")
+}
+
+// TestALargeCollectionBlindsNobody: a gateway whose own figures or events are larger than any that is read, by bytes or by elements,
+// hides nobody else's.
+func TestALargeCollectionBlindsNobody(t *testing.T) {
+	t.Parallel()
+	server, s := guarded(t, "gw-0", "gw-a")
+	hostile := server.Client("gw-0", "gw-0")
+	a := join(t, s("gw-a"))
+	a.take("orders", 20_000)
+	a.Event(fleet.Event{Kind: fleet.KindCall, Route: "orders"})
+	l := lookAt(t, s("people"))
+	a.await("figures", func() bool { return of(collect(t, l), "orders").Calls == 1 })
+	bucket := keys.Figures("gw-0", report.StepFine, l.Now().Unix()/report.StepFine*report.StepFine)
+	pipelined(t, hostile, func(p redis.Pipeliner) {
+		for i := range 150_000 { // more elements than an answer has, in less than maxBucket
+			p.HSet(t.Context(), bucket, fmt.Sprint(i), "x")
+		}
+		for range 80 {
+			p.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Events("gw-0"), Values: []any{fleet.EventField, make([]byte, 1<<20)}})
+		}
+		p.ZAdd(t.Context(), keys.Gateways(), redis.Z{Score: float64(l.Now().UnixMilli()), Member: "gw-0"})
+	})
+	if n := of(collect(t, l), "orders").Calls; n != 1 || !errors.Is(l.LeftOut(), share.ErrLeftOut) {
+		t.Errorf("%d calls are reported, %v", n, l.LeftOut())
+	}
+	found := 0
+	err := l.Events(t.Context(), time.Hour, "", false, func(string, string, []byte) error { found++; return nil })
+	if found == 0 || !errors.Is(err, share.ErrLeftOut) || !strings.Contains(err.Error(), "larger than any that a gateway writes") {
+		t.Errorf("%d events, %v", found, err)
 	}
 }

@@ -3,6 +3,8 @@ package share
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +18,10 @@ const (
 	// followEvery is how often new events are looked for, and gatewaysEvery new gateways.
 	followEvery   = 500 * time.Millisecond
 	gatewaysEvery = 5 * time.Second
-	// eventsAtOnce is how many of a gateway's events are read at a time.
+	// eventsAtOnce is how many of a gateway's events are read at a time, and eventsOfAll how many of all gateways', so that what waits to
+	// be put in order does not grow with the fleet.
 	eventsAtOnce = 1000
+	eventsOfAll  = 1 << 16
 	// maxStream is the most that a stream takes of Redis' memory, in bytes: maxEvents are far less.
 	maxStream = 64 << 20
 )
@@ -30,7 +34,14 @@ type entry struct {
 
 // Events hands over the events since so long ago, the oldest first, of one gateway or (empty) of all, until take fails or there
 // are no more; to follow is to go on with what is added until the context ends, which is no error. An entry that is none has no value.
+// What was left out is an error, ErrLeftOut, after all else was handed over.
 func (l *Look) Events(
+	ctx context.Context, since time.Duration, gateway string, follow bool, take func(gateway, id string, value []byte) error,
+) error {
+	return errors.Join(l.events(ctx, since, gateway, follow, take), l.LeftOut())
+}
+
+func (l *Look) events(
 	ctx context.Context, since time.Duration, gateway string, follow bool, take func(gateway, id string, value []byte) error,
 ) error {
 	at := map[string]string{} // the last entry of each gateway that was read
@@ -73,9 +84,13 @@ func (l *Look) newStreams(ctx context.Context, gateway, begin string, at map[str
 		at[gateway] = cmp.Or(at[gateway], begin)
 		return nil
 	}
-	seen, err := l.reader.Gateways(ctx)
+	seen, err := l.gateways(ctx)
+	there := make(map[string]bool, len(seen))
 	for _, g := range seen {
-		at[g.Gateway] = cmp.Or(at[g.Gateway], begin)
+		there[g.Gateway], at[g.Gateway] = true, cmp.Or(at[g.Gateway], begin)
+	}
+	if len(at) > 2*store.MaxGateways { // other names each time
+		maps.DeleteFunc(at, func(gateway, _ string) bool { return !there[gateway] })
 	}
 	return err
 }
@@ -88,7 +103,8 @@ func (l *Look) nextEvents(ctx context.Context, at map[string]string, take func(g
 		gateways = append(gateways, g)
 		from = append(from, store.Position{Key: l.keys.Events(g), After: after})
 	}
-	streams, err := l.reader.Streams(ctx, from, fleet.EventField, eventsAtOnce, maxStream)
+	atOnce := min(max(eventsOfAll/max(len(from), 1), 1), eventsAtOnce)
+	streams, err := l.reader.Streams(ctx, from, fleet.EventField, atOnce, maxStream, fleet.MaxEvent)
 	if err != nil {
 		return false, err
 	}
@@ -98,7 +114,7 @@ func (l *Look) nextEvents(ctx context.Context, at map[string]string, take func(g
 		for _, e := range entries {
 			all = append(all, entry{gateways[i], e})
 		}
-		if len(entries) == eventsAtOnce {
+		if len(entries) == atOnce {
 			if last := entries[len(entries)-1].ID; until == "" || compareIDs(last, until) < 0 {
 				until = last
 			}

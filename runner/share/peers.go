@@ -26,7 +26,7 @@ func (p *peers) refresh(ctx context.Context, from *store.Reader, self string, ke
 	if !p.at.IsZero() && time.Since(p.at) < peersEvery {
 		return true
 	}
-	seen, err := from.Gateways(ctx)
+	seen, _, err := from.Gateways(ctx)
 	if err != nil {
 		return !p.at.IsZero()
 	}

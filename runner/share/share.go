@@ -76,7 +76,9 @@ func Open(o Options, p Parts) (*Share, error) {
 		return nil, fmt.Errorf("join fleet %s: %w", o.Fleet.Name, err)
 	}
 	s.board.SetLocal(localAddresses())
-	meter := new(store.Meter)
+	meter := &store.Meter{OnPanic: func(cause, stack string) {
+		p.Log.Error().Str("cause", cause).Str("stack", stack).Msg("failed to handle an answer of Redis: calls go on, and it is tried again; the next such failures are only counted")
+	}}
 	meter.Attach(client)
 	s.link = store.NewLink(client, meter, store.Settings{
 		Keys: s.keys, Gateway: o.Fleet.Gateway, Queue: o.Redis.Queue, Who: store.Who{Value: s.sayWho, IsOurs: s.who.isOurs},
@@ -112,7 +114,7 @@ func (s *Share) Run(ctx context.Context) {
 	link, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
 	for _, run := range []func(context.Context){s.link.Run, s.hear, s.ask, s.present} {
-		parts.Go(func() { run(link) })
+		parts.Go(func() { s.link.Meter.Survive(link, run) })
 	}
 	if s.tell(ctx) {
 		s.sayLast(link)
