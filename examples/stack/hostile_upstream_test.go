@@ -59,15 +59,25 @@ func hostileAnswers() map[string]func(c *net.TCPConn) {
 		"reset-in-body":  func(c *net.TCPConn) { write(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegun"); reset(c) },
 		"closed-in-head": func(c *net.TCPConn) { write(c, "HTTP/1.1 20") },
 		"too-short":      func(c *net.TCPConn) { write(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort") },
-		"too-long":       func(c *net.TCPConn) { write(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"+strings.Repeat("more", 10)) },
-		"two-lengths":    func(c *net.TCPConn) { write(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokay") },
-		"negative":       func(c *net.TCPConn) { write(c, "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok") },
-		"bad-chunk":      func(c *net.TCPConn) { write(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nok") },
+		"too-long": func(c *net.TCPConn) {
+			write(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"+strings.Repeat("more", 10))
+		},
+		"two-lengths": func(c *net.TCPConn) {
+			write(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokay")
+		},
+		"negative": func(c *net.TCPConn) { write(c, "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok") },
+		"bad-chunk": func(c *net.TCPConn) {
+			write(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nok")
+		},
 		"tiny-chunks": func(c *net.TCPConn) {
 			write(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("1\r\nx\r\n", 100_000)+"0\r\n\r\n")
 		},
-		"large":      func(c *net.TCPConn) { write(c, "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n"+strings.Repeat("x", 32<<20)) },
-		"switched":   func(c *net.TCPConn) { write(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nanything") },
+		"large": func(c *net.TCPConn) {
+			write(c, "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n"+strings.Repeat("x", 32<<20))
+		},
+		"switched": func(c *net.TCPConn) {
+			write(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nanything")
+		},
 		"garbage":    func(c *net.TCPConn) { write(c, "\x00\xff\x16\x03\x01 no HTTP \r\n\r\n") },
 		"no-content": func(c *net.TCPConn) { write(c, "HTTP/1.1 204 No Content\r\nContent-Length: 1000\r\n\r\nbody of none") },
 		"nothing":    func(*net.TCPConn) {},
