@@ -183,10 +183,14 @@ func TestConstantsAreTheKernels(t *testing.T) {
 		},
 	}
 	want["payload"] = []constant{
-		{"PAYLOAD_NONE", uint64(flow.PayloadNone)}, {"PAYLOAD_OTHER", uint64(flow.PayloadOther)},
-		{"PAYLOAD_HTTP1", uint64(flow.PayloadHTTP1)}, {"PAYLOAD_HTTP2", uint64(flow.PayloadHTTP2)},
-		{"PAYLOAD_TLS", uint64(flow.PayloadTLS)}, {"PAYLOAD_PROXY_V1", uint64(flow.PayloadProxyV1)},
-		{"PAYLOAD_PROXY_V2", uint64(flow.PayloadProxyV2)}, {"PAYLOAD_METHOD", uint64(flow.PayloadMethod)},
+		{"PAYLOAD_NONE", uint64(flow.PayloadNone)},
+		{"PAYLOAD_OTHER", uint64(flow.PayloadOther)},
+		{"PAYLOAD_HTTP1", uint64(flow.PayloadHTTP1)},
+		{"PAYLOAD_HTTP2", uint64(flow.PayloadHTTP2)},
+		{"PAYLOAD_TLS", uint64(flow.PayloadTLS)},
+		{"PAYLOAD_PROXY_V1", uint64(flow.PayloadProxyV1)},
+		{"PAYLOAD_PROXY_V2", uint64(flow.PayloadProxyV2)},
+		{"PAYLOAD_METHOD", uint64(flow.PayloadMethod)},
 		{"PAYLOAD_SWITCHED", uint64(flow.PayloadSwitched)},
 	}
 	want["VERDICT_SOURCE"] = []constant{{"VERDICT_SOURCE", flow.VerdictSource}, {"VERDICT_LISTENER", flow.VerdictListener}}

@@ -78,12 +78,12 @@ func TestExtremeNumbers(t *testing.T) {
 	before, taken := heap(), 0
 	for line := range lines {
 		for n := 0; ; n++ {
-			text, ok := withNumber(lines, line, n, "0")
+			_, ok := withNumber(lines, line, n, "0")
 			if !ok {
 				break
 			}
 			for _, number := range extremes() {
-				text, _ = withNumber(lines, line, n, number)
+				text, _ := withNumber(lines, line, n, number)
 				if loadExtreme(t, fmt.Sprintf("line %d, number %d: %s", line, n, number), text) {
 					taken++
 				}
