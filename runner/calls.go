@@ -32,8 +32,8 @@ func (a *app) newCallsCommand() *cobra.Command {
 		Use:   "calls",
 		Short: "Print the log of calls: where each one's time went",
 		Long: "Print the log of calls (the setting calls.file, with its rotated files, the oldest first): a table for people, or the\n" +
-			"lines as they are but for escapes of what is not printable (--json). Times are milliseconds: the whole, and its parts in their order. Damaged lines are named\n" +
-			"and passed over, and make the command fail.",
+			"lines as they are but for escapes of what is not printable (--json). Times are milliseconds: the whole, and its parts in\n" +
+			"their order. Damaged lines are named and passed over, and make the command fail.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if q.file == "" {
