@@ -182,7 +182,7 @@ func TestABaselineFileThatIsNone(t *testing.T) {
 	}
 	b := newBaselineBench(t, file)
 	b.close()
-	if !strings.Contains(b.said.String(), "no regular file") {
+	if !strings.Contains(b.said.String(), "not a regular file") {
 		t.Errorf("said %s", &b.said)
 	}
 }
