@@ -12,7 +12,7 @@ type Metrics struct {
 	Listen string `koanf:"listen"`
 	// Remote lets Listen be an address that other hosts can reach.
 	Remote bool `koanf:"remote"`
-	// Series is how many sets of the labels route, service and consumer are told apart; calls beyond are `_other`.
+	// Series is how many sets of the labels route, service and consumer are told apart; new ones take the place of idle ones, else they are `_other`.
 	Series int `koanf:"series"`
 }
 
