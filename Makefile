@@ -16,7 +16,10 @@ BENCHTIME ?= 1s
 # The vulnerability database that `make vulncheck` reads.
 VULNDB ?= https://vuln.go.dev
 
-.PHONY: help generate build cross demo test conformance evaluate compose-smoke full bench lint vulncheck fmt clean
+# How many inputs each fuzz target tries.
+FUZZ ?= 1000000
+
+.PHONY: help generate build cross demo test conformance evaluate compose-smoke full fuzz bench lint vulncheck fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -66,6 +69,9 @@ compose-smoke: ## Run the Compose stack by Docker Compose and podman, restart an
 full: ## Run what takes longer than CI may: a million calls and their like, and three rounds of the Compose stack (requires root)
 	FIVETUPLE_FULL=1 FIVETUPLE_DIFFERENTIAL=1000000 FIVETUPLE_REPLIES=1000000 $(GO) test -count=1 -p 1 -timeout 60m ./runner/server ./runner/share ./correlator/store
 	$(MAKE) compose-smoke ARGS="--rounds 3"
+
+fuzz: ## Try a million malformed frames of each kind on the protocol server, with a bound of memory (FUZZ=1000000)
+	for target in FuzzFrame FuzzPrepareConf FuzzHTTPReqCall; do $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ)x ./runner/server; done
 
 bench: ## Print ns per packet, look-up, filter and call, beside an empty program, the library and a plugin that does nothing
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./bpf ./correlator ./correlator/store ./correlator/baseline ./correlator/watch ./correlator/signal ./plugins ./runner/server ./runner/report ./examples/stack

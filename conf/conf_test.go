@@ -34,7 +34,7 @@ func TestDefault(t *testing.T) {
 		Baseline:   baseline.Default(),
 		Signals:    Signals{FlagAbove: 0.8},
 		Runner: Runner{
-			OnConfigError: ConfigErrorMark, Drain: 900 * time.Millisecond, Switches: "/var/lib/fivetuple/switches.yaml",
+			SocketMode: "0660", PeerUIDs: []string{}, OnConfigError: ConfigErrorMark, Drain: 900 * time.Millisecond, Switches: "/var/lib/fivetuple/switches.yaml",
 		},
 		Calls: Calls{
 			File: "/var/log/fivetuple/calls.jsonl", Sample: 1, Queue: 8192, Path: PathOff, IPv4Prefix: 32, IPv6Prefix: 128,
@@ -186,6 +186,9 @@ func TestParseRefuses(t *testing.T) {
 		{"no such level", "log: {level: trace}", `x.yaml:1: log.level: "trace" is not one of debug, info, warn, error`},
 		{"no such format", "log: {format: xml}", `x.yaml:1: log.format: "xml" is not one of json, console`},
 		{"socket with its scheme", `runner: {socket: "unix:/run/s"}`, `x.yaml:1: runner.socket: "unix:/run/s" is not an absolute path below /, like /run/fivetuple/socket/runner.sock`},
+		{"socket that a group may read only", `runner: {socket_mode: "0640"}`, `x.yaml:1: runner.socket_mode: "0640" is not one of "0600", "0660", "0666"`},
+		{"socket group without quotes", `runner: {socket_group: 636}`, `x.yaml:1: runner.socket_group: 636 is a number, want text, in quotes if it looks like anything else: "636"`},
+		{"peer without a name", `runner: {peer_uids: [apisix, ""]}`, `x.yaml:1: runner.peer_uids[1]: "" is no user's name or number`},
 		{"no such treatment", `runner: {on_config_error: ignore}`, `x.yaml:1: runner.on_config_error: "ignore" is not one of mark, refuse`},
 		{"long draining", `runner: {drain: 61s}`, `x.yaml:1: runner.drain: 1m1s is not in 0s..1m0s`},
 		{"draining backwards", `runner: {drain: -1s}`, `x.yaml:1: runner.drain: -1s is not in 0s..1m0s`},

@@ -15,7 +15,7 @@ type Metrics struct {
 	Remote bool `koanf:"remote"`
 	// Hosts are further names by which Listen is called.
 	Hosts []string `koanf:"hosts"`
-	// Series is how many sets of the labels route, service and consumer are told apart; calls beyond are `_other`.
+	// Series is how many sets of the labels route, service and consumer are told apart; new ones take the place of idle ones, else they are `_other`.
 	Series int `koanf:"series"`
 }
 

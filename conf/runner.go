@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,14 @@ type Runner struct {
 	// Socket is the absolute path of the unix socket; empty means the address that APISIX gives its runner in
 	// the environment, APISIX_LISTEN_ADDRESS=unix:PATH.
 	Socket string `koanf:"socket"`
+	// SocketMode is the socket's file mode, one of SocketModes, and SocketGroup the name or number of its group; empty is the
+	// runner's own. Whoever may write to the socket may act as a gateway, if PeerUIDs has no one. A socket that systemd hands over has
+	// the mode and group of its unit.
+	SocketMode  string `koanf:"socket_mode"`
+	SocketGroup string `koanf:"socket_group"`
+	// PeerUIDs are the users that may act as a gateway, by name or number, beside root and the runner's own; empty: everybody
+	// who can connect.
+	PeerUIDs []string `koanf:"peer_uids"`
 	// OnConfigError is what calls of a route with a wrong plugin configuration get: ConfigErrorMark or
 	// ConfigErrorRefuse.
 	OnConfigError string `koanf:"on_config_error"`
@@ -28,6 +37,12 @@ const (
 	ConfigErrorRefuse = "refuse" // they are answered with 503
 )
 
+// SocketModes returns the values of Runner.SocketMode: nobody but the runner's user may connect, its group may, everybody may.
+func SocketModes() []string { return []string{"0600", "0660", "0666"} }
+
+// maxPeers is the most users that PeerUIDs may have.
+const maxPeers = 64
+
 // maxDrain is the longest that the runner serves after SIGTERM.
 const maxDrain = time.Minute
 
@@ -39,6 +54,17 @@ func (r Runner) Validate() error {
 	var errs []error
 	if r.Socket != "" {
 		errs = append(errs, socketPath("socket", r.Socket))
+	}
+	if !slices.Contains(SocketModes(), r.SocketMode) {
+		errs = append(errs, fmt.Errorf(`socket_mode: %q is not one of "0600", "0660", "0666"`, r.SocketMode))
+	}
+	if len(r.PeerUIDs) > maxPeers {
+		errs = append(errs, fmt.Errorf("peer_uids: %d users given, at most %d", len(r.PeerUIDs), maxPeers))
+	}
+	for i, name := range r.PeerUIDs {
+		if name == "" {
+			errs = append(errs, fmt.Errorf("peer_uids[%d]: %q is no user's name or number", i, name))
+		}
 	}
 	if r.OnConfigError != ConfigErrorMark && r.OnConfigError != ConfigErrorRefuse {
 		errs = append(errs, fmt.Errorf("on_config_error: %q is not one of %s, %s", r.OnConfigError, ConfigErrorMark, ConfigErrorRefuse))

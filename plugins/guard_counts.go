@@ -22,15 +22,26 @@ func (a GuardAnswer) String() string {
 	return [...]string{GuardPass: "passed", GuardExempt: "exempt", GuardObserve: "observed", GuardRefuse: "refused"}[a]
 }
 
-// maxGuardRoutes is how many routes' answers are told apart; those of routes that come later are counted under
-// GuardOtherRoutes.
+// maxGuardRoutes is how many routes' answers are told apart. One more takes the place of the route with the fewest calls, whose answers
+// are then counted under GuardOtherRoutes.
 const maxGuardRoutes = 1000
 
 // GuardOtherRoutes stands for all routes beyond the bound.
 const GuardOtherRoutes = "_other"
 
 // guardCounts are the answers of one route.
-type guardCounts [GuardAnswers]atomic.Uint64
+type guardCounts struct {
+	answers [GuardAnswers]atomic.Uint64
+	evicted atomic.Bool // another route has its place
+}
+
+// calls returns how many answers there are.
+func (g *guardCounts) calls() (n uint64) {
+	for i := range g.answers {
+		n += g.answers[i].Load()
+	}
+	return n
+}
 
 // guardRoutes are those of all routes.
 type guardRoutes struct {
@@ -38,7 +49,7 @@ type guardRoutes struct {
 	of map[string]*guardCounts
 }
 
-// get returns a route's counts, which stay for the process' life.
+// get returns a route's counts, which hold until they are evicted.
 func (g *guardRoutes) get(route string) *guardCounts {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -46,12 +57,31 @@ func (g *guardRoutes) get(route string) *guardCounts {
 		g.of = map[string]*guardCounts{}
 	}
 	if g.of[route] == nil && len(g.of) >= maxGuardRoutes {
-		route = GuardOtherRoutes
+		g.evict()
 	}
 	if g.of[route] == nil {
 		g.of[route] = new(guardCounts)
 	}
 	return g.of[route]
+}
+
+// evict moves the answers of the route with the fewest calls to GuardOtherRoutes. An answer that is counted meanwhile may be lost.
+func (g *guardRoutes) evict() {
+	if g.of[GuardOtherRoutes] == nil {
+		g.of[GuardOtherRoutes] = new(guardCounts)
+	}
+	var fewest string
+	var victim *guardCounts
+	for route, counts := range g.of {
+		if route != GuardOtherRoutes && (victim == nil || counts.calls() < victim.calls()) {
+			fewest, victim = route, counts
+		}
+	}
+	victim.evicted.Store(true)
+	delete(g.of, fewest)
+	for i := range victim.answers {
+		g.of[GuardOtherRoutes].answers[i].Add(victim.answers[i].Load())
+	}
 }
 
 // Guard calls a function for each route that packet-guard ran on, with how many calls it gave each answer.
@@ -60,8 +90,8 @@ func (c *Counters) Guard(each func(route string, answers [GuardAnswers]uint64)) 
 	defer c.guard.mu.Unlock()
 	for route, counts := range c.guard.of {
 		var answers [GuardAnswers]uint64
-		for i := range counts {
-			answers[i] = counts[i].Load()
+		for i := range counts.answers {
+			answers[i] = counts.answers[i].Load()
 		}
 		each(route, answers)
 	}

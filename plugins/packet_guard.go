@@ -96,7 +96,7 @@ func (g *guard) answer(c *guardConf, v signal.Verdict) GuardAnswer {
 // count counts an answer under the route, which a configuration belongs to.
 func (p *PacketGuard) count(c *guardConf, g *gateway, answer GuardAnswer) {
 	counts := c.counts.Load()
-	if counts == nil {
+	if counts == nil || counts.evicted.Load() {
 		route := ""
 		if r, ok := g.r.(routed); ok {
 			route = r.Route().String()
@@ -104,7 +104,7 @@ func (p *PacketGuard) count(c *guardConf, g *gateway, answer GuardAnswer) {
 		counts = p.deps.Counters.guard.get(route)
 		c.counts.Store(counts)
 	}
-	counts[answer].Add(1)
+	counts.answers[answer].Add(1)
 }
 
 // refuse answers the call in the upstream's place (RFC 6585, 4; RFC 9110, 10.2.3).

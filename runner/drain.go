@@ -18,6 +18,7 @@ const finish = 80 * time.Millisecond
 // serving is a server at work: how it starts, and how it ends.
 type serving struct {
 	server    *server.Server
+	access    server.Access // to a socket of its own
 	socket    *server.Socket
 	activated bool // by systemd, which keeps the listener
 	stays     bool // nobody may take over
@@ -38,8 +39,8 @@ type place struct {
 	last   <-chan struct{} // closed when this process has told others all that it has to
 }
 
-func newServing(s *server.Server, drain time.Duration, p place, log zerolog.Logger) *serving {
-	return &serving{server: s, drain: drain, place: p, log: log, taken: make(chan struct{})}
+func newServing(s *server.Server, to server.Access, drain time.Duration, p place, log zerolog.Logger) *serving {
+	return &serving{server: s, access: to, drain: drain, place: p, log: log, taken: make(chan struct{})}
 }
 
 // start serves on what systemd handed over, on what a running process gives away, or on a socket of its own.
@@ -51,7 +52,7 @@ func (s *serving) start(ctx context.Context, path string, passed *server.Passed,
 	var before server.Before
 	err := server.ErrNobody
 	if r.takesOver {
-		s.socket, before, err = server.TakeOver(ctx, s.server, path, s.log)
+		s.socket, before, err = server.TakeOver(ctx, s.server, path, s.access, s.log)
 	}
 	if errors.Is(err, server.ErrNobody) {
 		before = server.Before{Rest: closed(), Gone: closed()}
@@ -81,7 +82,7 @@ func (s *serving) listen(path string, passed *server.Passed) (err error) {
 		s.socket, s.activated = passed.Socket, passed.Socket != nil
 	}
 	if s.socket == nil {
-		if s.socket, err = server.Listen(path); err != nil {
+		if s.socket, err = server.Listen(path, s.access); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ func (s *serving) renewSocket(path string) bool {
 			s.log.Warn().Err(err).Msg("close control socket")
 		}
 	}
-	socket, err := server.Listen(path)
+	socket, err := server.Listen(path, s.access)
 	if err != nil {
 		s.log.Error().Err(err).Msg("the socket's file was deleted and cannot be made again")
 		return true

@@ -49,6 +49,13 @@ func serve(ctx context.Context, o conf.Runner, r role, p place, how server.Optio
 	if err != nil {
 		return err
 	}
+	to, err := server.NewAccess(o.SocketMode, o.SocketGroup)
+	if err != nil {
+		return err
+	}
+	if how.PeerUIDs, err = server.PeerUIDs(o.PeerUIDs); err != nil {
+		return err
+	}
 	off := switches.Follow(o.Switches, log.With().Str("part", "switches").Logger())
 	defer off.Close()
 	how.OnConfigError, how.Numbers, how.Off = o.OnConfigError, numbers.Take, off.Off
@@ -57,13 +64,23 @@ func serve(ctx context.Context, o conf.Runner, r role, p place, how server.Optio
 	if err != nil {
 		return err
 	}
-	s := newServing(srv, o.Drain, p, log)
+	s := newServing(srv, to, o.Drain, p, log)
 	if err := s.start(ctx, path, passed, r); err != nil {
 		return err
 	}
+	warnIfOpen(path, o.PeerUIDs, log)
 	log.Info().Str("socket", path).Msg("runner is ready")
 	s.notify(daemon.SdNotifyReady)
 	return s.untilEnd(ctx)
+}
+
+// warnIfOpen logs that every local user may act as a gateway.
+func warnIfOpen(path string, peers []string, log zerolog.Logger) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode()&0o002 != 0 && len(peers) == 0 {
+		log.Warn().Str("socket", path).Str("mode", fmt.Sprintf("%04o", info.Mode().Perm())).
+			Msg("every local user may act as a gateway: set runner.socket_mode or, under systemd, SocketMode= to 0660, or list the gateway's user in runner.peer_uids")
+	}
 }
 
 // socketPath returns the path that APISIX gave, or the one of the settings, or of the socket that systemd handed over; two

@@ -77,7 +77,8 @@ func TestUnitsFitTheSettings(t *testing.T) {
 	}
 	runner, agent, socket := readUnit(t, "fivetuple-runner.service"), readUnit(t, "fivetuple-agent.service"), readUnit(t, "fivetuple-runner.socket")
 	socket.want(t, map[string]string{
-		"Socket.ListenStream": apisix.Plugin.Path, "Socket.SocketMode": "0666", "Socket.FileDescriptorName": "fivetuple.socket",
+		"Socket.ListenStream": apisix.Plugin.Path, "Socket.SocketMode": settings.Runner.SocketMode,
+		"Socket.SocketUser": "fivetuple", "Socket.SocketGroup": "fivetuple", "Socket.FileDescriptorName": "fivetuple.socket",
 	})
 	runner.want(t, hardened())
 	runner.want(t, map[string]string{

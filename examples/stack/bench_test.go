@@ -159,7 +159,7 @@ func serveInProcess(b *testing.B, s *stack.Stack) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	socket, err := server.Listen(s.Socket())
+	socket, err := server.Listen(s.Socket(), server.Access{Mode: 0o600, Group: -1})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func (r *callRunner) serve() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	socket, err := server.Listen(r.s.Socket())
+	socket, err := server.Listen(r.s.Socket(), server.Access{Mode: 0o600, Group: -1})
 	if err != nil {
 		r.t.Fatal(err)
 	}

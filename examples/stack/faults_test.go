@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -213,15 +216,63 @@ func TestFaultDiskFull(t *testing.T) {
 
 // TestFaultDescriptors: a runner that may open few files accepts connections as others end, and no call fails.
 func TestFaultDescriptors(t *testing.T) {
-	const files = 52 // the gateway keeps 32 connections, and wants one for each call beyond
-	underFault(t, stack.Options{RunnerFiles: files}, func(ctx context.Context, s *stack.Stack) error {
+	const files = 160 // two workers of the gateway keep 32 connections each, and open one for each of the 200 calls beyond
+	log := new(output)
+	failed := underFault(t, stack.Options{RunnerFiles: files, Log: log}, func(ctx context.Context, s *stack.Stack) error {
 		for range 100 {
-			open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.RunnerPID()))
-			if err != nil || len(open) >= files {
+			open, err := openFiles(s)
+			if err != nil || open >= files/2 {
 				return err
 			}
 			pause(ctx, 10*time.Millisecond)
 		}
-		return errors.New("files were never exhausted")
+		return errors.New("the gateway opened few connections")
 	})
+	if failed > 0 {
+		t.Errorf("%d calls failed, want none:\n%s", failed, log)
+	}
+}
+
+// TestFaultNoDescriptors: a runner that can open no file, because its limit is below what it has open, accepts connections when it can again,
+// and no call fails.
+func TestFaultNoDescriptors(t *testing.T) {
+	log := new(output)
+	failed := underFault(t, stack.Options{Log: log}, func(ctx context.Context, s *stack.Stack) error {
+		limit := func(soft string) error { // as the runner's user: root may lack CAP_SYS_RESOURCE
+			cmd := exec.CommandContext(ctx, "prlimit", "--pid", fmt.Sprint(s.RunnerPID()), "--nofile="+soft+":")
+			const nobody = 65534
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+			return nil
+		}
+		if err := limit("4"); err != nil {
+			return err
+		}
+		err := errors.New("files were never exhausted")
+		for range 500 {
+			conn, dialErr := net.Dial("unix", s.Socket()) // one that must wait
+			if dialErr != nil {
+				return dialErr
+			}
+			_ = conn.Close()
+			if strings.Contains(log.String(), "cannot accept connections") {
+				err = nil
+				break
+			}
+			pause(ctx, 10*time.Millisecond)
+		}
+		return errors.Join(err, limit("4096"))
+	})
+	if failed > 0 {
+		t.Errorf("%d calls failed, want none", failed)
+	}
+}
+
+// openFiles returns how many files the runner has open.
+func openFiles(s *stack.Stack) (int, error) {
+	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.RunnerPID()))
+	return len(open), err
 }

@@ -16,7 +16,7 @@ const namespace = "fivetuple"
 type Calls struct {
 	duration, parts, rtt, requestBytes, responseBytes *prometheus.HistogramVec
 	calls, cut, retransmitted, flagged, flags         *prometheus.CounterVec
-	series                                            allSeries
+	series                                            *allSeries
 }
 
 // splitParts is how many parts a call's time has.
@@ -56,10 +56,12 @@ func NewCalls(registry prometheus.Registerer, maxSeries int) *Calls {
 			"Signals of flagged calls: a call counts once for each of its own.", "signal"),
 	}
 	registry.MustRegister(c.duration, c.parts, c.rtt, c.requestBytes, c.responseBytes, c.calls, c.cut, c.retransmitted, c.flagged, c.flags)
-	c.series = allSeries{max: maxSeries, of: make(map[correlator.Route]*series), make: c.newSeries}
+	c.series = newAllSeries(maxSeries, c.newSeries, c.removeSeries)
 	registry.MustRegister(
-		counterFunc("call_series_overflow_total", "Calls counted under the label _other, because there are too many routes, services and consumers.",
+		counterFunc("call_series_overflow_total", "Calls counted under the label _other, because there are too many routes, services and consumers in use.",
 			nil, c.series.beyond.Load),
+		counterFunc("call_series_evicted_total", "Sets of the labels route, service and consumer that were removed for new ones. Their counters begin at 0 if they return.",
+			nil, c.series.evicted.Load),
 		gaugeFunc("call_series", "Sets of the labels route, service and consumer that are told apart.", nil,
 			func() float64 { return float64(c.series.sets.Load()) }),
 	)
@@ -83,7 +85,8 @@ func secondBuckets() []float64 {
 // byteBuckets reach from one small packet to an upload.
 func byteBuckets() []float64 { return prometheus.ExponentialBuckets(256, 4, 10) }
 
-func (c *Calls) newSeries(route, service, consumer string) *series {
+func (c *Calls) newSeries(of labels) *series {
+	route, service, consumer := of[0], of[1], of[2]
 	s := &series{
 		duration: c.duration.WithLabelValues(route, service, consumer),
 		rtt:      c.rtt.WithLabelValues(route, service, consumer),
@@ -106,6 +109,29 @@ func (c *Calls) newSeries(route, service, consumer string) *series {
 		s.parts[i] = c.parts.WithLabelValues(route, service, consumer, string(part))
 	}
 	return s
+}
+
+// removeSeries removes what newSeries made.
+func (c *Calls) removeSeries(of labels) {
+	route, service, consumer := of[0], of[1], of[2]
+	for _, v := range []*prometheus.HistogramVec{c.duration, c.rtt, c.requestBytes, c.responseBytes} {
+		v.DeleteLabelValues(route, service, consumer)
+	}
+	for _, v := range []*prometheus.CounterVec{c.cut, c.flagged} {
+		v.DeleteLabelValues(route, service, consumer)
+	}
+	for each := range signal.Signals {
+		c.flags.DeleteLabelValues(route, service, consumer, each.String())
+	}
+	for m := correlator.MatchNone; m <= correlator.MatchExchange; m++ {
+		c.calls.DeleteLabelValues(route, service, consumer, m.String())
+	}
+	for _, direction := range directions() {
+		c.retransmitted.DeleteLabelValues(route, service, consumer, direction)
+	}
+	for _, part := range partNames() {
+		c.parts.DeleteLabelValues(route, service, consumer, string(part))
+	}
 }
 
 // Take implements calls.Consumer. Histograms have only what is one call's alone, and seen to its end.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -97,7 +98,7 @@ func TestOnlyWholeCallsAreMeasured(t *testing.T) {
 	}
 }
 
-// TestLabelsAreBounded: of 10,000 routes as many as the setting says have labels of their own, for good; no call is lost.
+// TestLabelsAreBounded: of 10,000 routes with a call or two, the last ones have labels of their own; no other label is left behind.
 func TestLabelsAreBounded(t *testing.T) {
 	const bound, routes = 50, 10000
 	w := newWhole(t, bound)
@@ -106,22 +107,67 @@ func TestLabelsAreBounded(t *testing.T) {
 			w.calls.Take(exchange(fmt.Sprint("route-", i)))
 		}
 	}
-	if n := count(t, w, "fivetuple_call_duration_seconds"); n != bound+1 {
-		t.Errorf("%d histograms, want %d", n, bound+1)
+	if n := count(t, w, "fivetuple_call_duration_seconds"); n != bound {
+		t.Errorf("%d histograms, want %d", n, bound)
 	}
 	text := scrape(t, w.Registry)
 	for _, want := range []string{
-		fmt.Sprintf(`fivetuple_call_duration_seconds_count{consumer="_other",route="_other",service="_other"} %d`, 2*(routes-bound)),
-		`fivetuple_call_duration_seconds_count{consumer="jack",route="route-49",service="shop"} 2`,
-		fmt.Sprintf("fivetuple_call_series_overflow_total %d", 2*(routes-bound)),
+		`fivetuple_call_duration_seconds_count{consumer="jack",route="route-9999",service="shop"} 1`,
+		"fivetuple_call_series_overflow_total 0",
+		fmt.Sprintf("fivetuple_call_series_evicted_total %d", 2*routes-bound),
 		fmt.Sprintf("fivetuple_call_series %d", bound),
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("missing: %s", want)
 		}
 	}
-	if strings.Contains(text, "route-50") || len(text) > 4<<20 {
-		t.Errorf("a route beyond the bound is there, or the scrape has %d bytes", len(text))
+	if strings.Contains(text, `"route-9949"`) || len(text) > 4<<20 {
+		t.Errorf("a route that was evicted is there, or the scrape has %d bytes", len(text))
+	}
+}
+
+// TestForgedRoutesTakeNoSeries: neither many routes with a call each, nor as many as there may be with many calls, take the series of
+// routes in use, or keep a new route from having its own for good.
+func TestForgedRoutesTakeNoSeries(t *testing.T) {
+	const bound = 20
+	w := newWhole(t, bound)
+	now := time.Unix(1, 0)
+	w.calls.series.now = func() time.Time { return now }
+	calls := func(route string, n int) {
+		for range n {
+			w.calls.Take(exchange(route))
+		}
+	}
+	has := func(route string, n int) {
+		t.Helper()
+		want := fmt.Sprintf(`fivetuple_call_duration_seconds_count{consumer="jack",route=%q,service="shop"} %d`, route, n)
+		if !strings.Contains(scrape(t, w.Registry), want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	calls("used", provenCalls)
+	for i := range 10 * bound {
+		calls(fmt.Sprint("forged-", i), 1)
+	}
+	calls("new", 1)
+	has("used", provenCalls)
+	has("new", 1)
+	for i := range 10 * bound {
+		calls(fmt.Sprint("often-", i), 2*provenCalls)
+	}
+	calls("used", 1)
+	has("used", provenCalls+1)
+	calls("late", 1)
+	if strings.Contains(scrape(t, w.Registry), `route="late"`) || w.calls.series.beyond.Load() == 0 {
+		t.Error("a route has series beyond the bound")
+	}
+	now = now.Add(provenIdle)
+	calls("used", 1)
+	calls("late", 1)
+	has("late", 1)
+	has("used", provenCalls+2)
+	if n := w.calls.series.sets.Load(); n != bound {
+		t.Errorf("%d sets", n)
 	}
 }
 

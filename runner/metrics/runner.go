@@ -31,7 +31,10 @@ func RegisterServer(registry prometheus.Registerer, s *server.Stats) {
 		count      func() uint64
 	}{
 		{"server_connections_accepted_total", "The gateway's connections that were accepted.", s.Accepted.Load},
-		{"server_connections_refused_total", "The gateway's connections that were closed, because there were too many.", s.Refused.Load},
+		{"server_connections_refused_total", "Connections that were closed as they came, because their user holds most of too many.", s.Refused.Load},
+		{"server_connections_evicted_total", "Connections that were closed because a bound was reached: those of the user that held most, idle for longest.", s.Evicted.Load},
+		{"server_connections_foreign_total", "Connections of users that runner.peer_uids lacks, which were closed.", s.Foreign.Load},
+		{"server_entries_left_out_total", "Headers and arguments of calls that were not read, because a frame had more than 1,000.", s.EntriesLeftOut.Load},
 		{"server_accept_errors_total", "Failures to accept a connection.", s.AcceptErrors.Load},
 		{"server_io_errors_total", "The gateway's connections that ended with an error.", s.IOErrors.Load},
 		{"server_configurations_prepared_total", "Configurations of routes that the gateway had prepared.", s.Prepared.Load},

@@ -2,7 +2,7 @@ package metrics
 
 import (
 	"strings"
-	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,6 +27,9 @@ type series struct {
 	parts         [splitParts]prometheus.Observer
 	rtt           prometheus.Observer
 	bytes         [2]prometheus.Observer // request, response
+
+	taken int       // calls, up to provenCalls
+	last  time.Time // of the last call
 }
 
 // count counts a flagged call, and what it was flagged for.
@@ -38,34 +41,6 @@ func (s *series) count(signals signal.Set) {
 		}
 		s.flags[each].Inc()
 	}
-}
-
-// allSeries holds those of the first so many sets of labels that came; every later one is counted under _other.
-type allSeries struct {
-	max    int
-	of     map[correlator.Route]*series
-	other  *series
-	make   func(route, service, consumer string) *series
-	beyond atomic.Uint64 // calls under _other
-	sets   atomic.Int64  // len(of)
-}
-
-// get returns the figures of a route.
-func (a *allSeries) get(route correlator.Route) *series {
-	if s, ok := a.of[route]; ok {
-		return s
-	}
-	if len(a.of) < a.max {
-		s := a.make(label(route.String()), label(route.Service), label(route.Consumer))
-		a.of[route] = s
-		a.sets.Store(int64(len(a.of)))
-		return s
-	}
-	a.beyond.Add(1)
-	if a.other == nil {
-		a.other = a.make(otherLabel, otherLabel, otherLabel)
-	}
-	return a.other
 }
 
 // maxLabel is the longest label, in bytes.

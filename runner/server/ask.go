@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/apache/apisix-go-plugin-runner/pkg/common"
 	ei "github.com/api7/ext-plugin-proto/go/A6/ExtraInfo"
@@ -44,7 +45,7 @@ func (s *session) variable(known *[]variable, name string) ([]byte, error) {
 // askVar asks for a variable; nil if it is not set. The gateway's connection is unusable after an error.
 func (s *session) askVar(name string) ([]byte, error) {
 	s.sendQuestion(ei.InfoVar, questionVar(&s.questions, name))
-	return s.answer()
+	return s.answer(s.server.frameWait)
 }
 
 // askVars asks for variables in one write; the gateway answers in order.
@@ -58,7 +59,7 @@ func (s *session) askVars(names []string) ([][]byte, error) {
 	s.write(all)
 	values := make([][]byte, 0, len(names))
 	for range names {
-		value, err := s.answer()
+		value, err := s.answer(s.server.frameWait)
 		if err != nil {
 			return values, err
 		}
@@ -72,7 +73,7 @@ func (s *session) askBody(b body) ([]byte, error) {
 	s.questions.Reset()
 	b.start(&s.questions)
 	s.sendQuestion(b.kind, b.end(&s.questions))
-	return s.answer()
+	return s.answer(s.server.peerWait) // the gateway may have to wait for the client
 }
 
 func questionVar(b *flatbuffers.Builder, name string) flatbuffers.UOffsetT {
@@ -95,13 +96,22 @@ func (s *session) sendQuestion(k ei.Info, info flatbuffers.UOffsetT) {
 	s.write(framed(&s.questions, kindExtraInfo))
 }
 
-// answer reads one. It is a buffer of its own: the call's frame is still in use.
-func (s *session) answer() ([]byte, error) {
+// answer reads one that begins within some time. It is a buffer of its own: the call's frame is still in use.
+func (s *session) answer(wait time.Duration) ([]byte, error) {
 	if s.broken != nil {
 		return nil, common.ErrConnClosed
 	}
-	s.deadline()
-	k, payload, err := readFrame(s.in, nil)
+	s.deadline(wait)
+	var k kind
+	var payload []byte
+	_, err := s.in.Peek(1)
+	if err == nil {
+		s.deadline(s.server.frameWait)
+		err = s.arrive()
+	}
+	if err == nil {
+		k, payload, err = readFrame(s.in, nil)
+	}
 	if err == nil && k != kindExtraInfo {
 		err = fmt.Errorf("%w: %v in answer to a question", errMalformed, k)
 	}

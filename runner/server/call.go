@@ -24,11 +24,10 @@ func (s *session) requestCall(payload []byte) error {
 	if err := r.decode(payload); err != nil {
 		return err
 	}
-	rules := s.server.tokens.find(r.token)
-	if rules == nil {
-		return fmt.Errorf("%w: %d", errToken, r.token)
+	rules, err := s.find(r.token, r.left)
+	if err != nil {
+		return err
 	}
-	s.server.stats.Calls.Add(1)
 	r.route, r.started = rules.route, time.Now()
 	off := s.server.isOff(rules.route)
 	if !off {
@@ -46,6 +45,19 @@ func (s *session) requestCall(payload []byte) error {
 		s.out.rewrite(r.id, r)
 	}
 	return s.broken
+}
+
+// find returns what a call's token stands for, and counts the call, and what was not read of it.
+func (s *session) find(token uint32, left int) (*rules, error) {
+	rules := s.server.tokens.find(token, s.uid)
+	if rules == nil {
+		return nil, fmt.Errorf("%w: %d", errToken, token)
+	}
+	s.server.stats.Calls.Add(1)
+	if left > 0 {
+		s.server.stats.EntriesLeftOut.Add(uint64(left))
+	}
+	return rules, nil
 }
 
 func (s *session) runRequest(rules *rules, r *request, w *writer) error {
@@ -83,11 +95,10 @@ func (s *session) responseCall(payload []byte) error {
 	if err := r.decode(payload); err != nil {
 		return err
 	}
-	rules := s.server.tokens.find(r.token)
-	if rules == nil {
-		return fmt.Errorf("%w: %d", errToken, r.token)
+	rules, err := s.find(r.token, r.left)
+	if err != nil {
+		return err
 	}
-	s.server.stats.Calls.Add(1)
 	r.route = rules.route
 	if !s.server.isOff(rules.route) {
 		if err := s.runResponse(rules, r); err != nil {

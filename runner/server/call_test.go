@@ -458,7 +458,7 @@ func TestConnectionsAtOnce(t *testing.T) {
 func impatient(t *testing.T) (*testServer, *gateway) {
 	t.Helper()
 	s := startServer(t, func(o *Options) {})
-	s.peerWait = 30 * time.Millisecond
+	s.peerWait, s.frameWait = 30*time.Millisecond, 30*time.Millisecond
 	return s, dial(t, s.path)
 }
 
@@ -676,18 +676,17 @@ func TestGoexit(t *testing.T) {
 
 func TestTooManyConnections(t *testing.T) {
 	s := startServer(t, nil)
-	s.mu.Lock()
-	fakes := make([]session, maxSessions)
-	for i := range fakes {
-		s.sessions[&fakes[i]] = struct{}{}
+	s.bound(1, 1)
+	first := dial(t, s.path)
+	first.prepare(routeKey)
+	second := dial(t, s.path)
+	for start := time.Now(); time.Since(start) < 2*roomWait && s.Stats().Refused.Load() == 0; { // it is used all the time
+		first.prepare(routeKey)
 	}
-	s.mu.Unlock()
-	dial(t, s.path).ends()
-	s.mu.Lock()
-	clear(s.sessions)
-	s.mu.Unlock()
+	second.ends()
+	_ = first.conn.Close()
 	dial(t, s.path).prepare(routeKey)
-	if s.Stats().Refused.Load() != 1 || s.Stats().Accepted.Load() != 2 {
+	if s.Stats().Refused.Load() != 1 || s.Stats().Accepted.Load() != 3 {
 		t.Errorf("refused %d of %d", s.Stats().Refused.Load(), s.Stats().Accepted.Load())
 	}
 }

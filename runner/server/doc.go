@@ -11,7 +11,8 @@
 //   - request.go, header.go, writer.go, response.go: what plugins see; encode.go: what is answered.
 //   - reserve.go: numbers that no other process gives out.
 //   - status.go: a process reports its status; seen.go: which routes it has seen.
-//   - listen.go: the socket and its file; takeover.go: how another process takes all over, takeover_give.go and
+//   - peers.go: who connects, and how many connections each user has; held.go: bytes of long frames.
+//   - listen.go: the socket and its file; access.go: who may connect to it; takeover.go: how another process takes all over, takeover_give.go and
 //     takeover_take.go: its two sides, takeover_tokens.go and takeover_rights.go: tokens and descriptors on the way.
 //   - systemd.go, systemd_store.go: what the service manager hands over, and what it is given to keep.
 package server

@@ -33,12 +33,12 @@ const (
 	frameHeader = 4
 	// MaxFrame is the longest payload that the header can tell, in bytes.
 	MaxFrame = 1<<24 - 1
-	// keepBuffer is the largest buffer that a connection keeps between two frames.
-	keepBuffer = 64 << 10
+	// keepBuffer is the largest buffer that is kept for the next frame.
+	keepBuffer = 16 << 10
 	// keepEntries is the same of a list of names and values.
-	keepEntries = 1024
-	// growStep is how much of a payload is believed before its bytes have come.
-	growStep = 1 << 20
+	keepEntries = 256
+	// firstBuffer is how much room a payload gets before its bytes have come. It doubles as they come.
+	firstBuffer = 4096
 )
 
 // reuse empties a list and keeps its room for the next call, up to a bound.
@@ -57,7 +57,7 @@ var errFrameTooLong = errors.New("answer is longer than a frame")
 // takes no memory. io.EOF means that the peer closed the connection between two frames.
 func readFrame(r io.Reader, buffer []byte) (kind, []byte, error) {
 	if cap(buffer) < frameHeader || cap(buffer) > keepBuffer {
-		buffer = make([]byte, 0, 4096)
+		buffer = make([]byte, 0, firstBuffer)
 	}
 	header := buffer[:frameHeader]
 	if _, err := io.ReadFull(r, header); err != nil {
@@ -66,22 +66,27 @@ func readFrame(r io.Reader, buffer []byte) (kind, []byte, error) {
 	k, length := kind(header[0]), int(header[1])<<16|int(header[2])<<8|int(header[3])
 	payload := buffer[:0]
 	for len(payload) < length {
-		end := min(length, max(len(payload)+growStep, cap(payload)))
-		if cap(payload) < end {
-			grown := make([]byte, len(payload), max(end, min(length, 2*cap(payload))))
+		if len(payload) == cap(payload) {
+			grown := make([]byte, len(payload), min(length, 2*cap(payload)))
 			copy(grown, payload)
 			payload = grown
 		}
+		end := min(length, cap(payload))
 		n, err := io.ReadFull(r, payload[len(payload):end])
 		payload = payload[:len(payload)+n]
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return 0, payload, fmt.Errorf("read %v of %d bytes: %w", k, length, err)
+			return 0, payload, fmt.Errorf("read %v of %d bytes: %w", k, length, noEOF(err))
 		}
 	}
 	return k, payload, nil
+}
+
+// noEOF makes the end of a connection amid a frame an error.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // putHeader writes a frame's header.

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"io"
 	"math"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -57,7 +59,7 @@ func fuzzServer(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if token, err := s.prepare(prepared{key: []byte(routeKey), conf: []entry{{[]byte("script"), []byte(everything)}}}); err != nil || token != 1 {
+	if token, err := s.prepare(prepared{key: []byte(routeKey), conf: []entry{{[]byte("script"), []byte(everything)}}}, own()); err != nil || token != 1 {
 		t.Fatal(token, err)
 	}
 	return s
@@ -76,7 +78,7 @@ func checkServes(t *testing.T, s *Server) {
 	_ = g.conn.Close()
 }
 
-func seeds(f *testing.F) [][]byte {
+func seeds(f testing.TB) [][]byte {
 	f.Helper()
 	all := [][]byte{
 		frame(kindPrepareConf, encodePrepare(routeKey, "script", everything)),
@@ -128,38 +130,111 @@ func FuzzFrame(f *testing.F) {
 			}
 		}
 		_ = ours.Close()
-		if took := allocated() - before; took > uint64(fuzzMemory+fuzzMemoryTimes*len(in)) {
-			t.Fatalf("%d bytes took %d", len(in), took)
-		}
+		checkMemory(t, before, len(in))
 		checkServes(t, s)
 	})
 }
 
-// FuzzHTTPReqCall: a payload is answered as its id says, or refused; nothing in between.
+// FuzzHTTPReqCall: a payload is answered as its id says, or refused; nothing in between. It takes no more memory than its length allows.
 func FuzzHTTPReqCall(f *testing.F) {
+	addSeeds(f, kindHTTPReqCall)
+	s := fuzzServer(f)
+	f.Fuzz(func(t *testing.T, payload []byte) { checkHTTPReqCall(t, s, payload) })
+}
+
+// FuzzPrepareConf: a payload gets a token, and another one for the same gets the same; or it is refused. It takes no more memory than its
+// length allows, and what is kept is bounded.
+func FuzzPrepareConf(f *testing.F) {
+	addSeeds(f, kindPrepareConf)
+	s := fuzzServer(f)
+	f.Fuzz(func(t *testing.T, payload []byte) { checkPrepareConf(t, s, payload) })
+}
+
+func addSeeds(f *testing.F, of kind) {
+	f.Helper()
 	for _, seed := range seeds(f) {
-		if len(seed) > frameHeader && kind(seed[0]) == kindHTTPReqCall {
+		if len(seed) > frameHeader && kind(seed[0]) == of {
 			f.Add(seed[frameHeader:])
 		}
 	}
-	s := fuzzServer(f)
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		if len(payload) > 1<<20 {
-			return
+	f.Add(overlapping(of, 2*maxEntries, 8))
+}
+
+func checkHTTPReqCall(t *testing.T, s *Server, payload []byte) {
+	t.Helper()
+	if len(payload) > 1<<20 {
+		return
+	}
+	id, isCall := claim(payload)
+	before := allocated()
+	g := adopted(t, s)
+	r, err := g.try(kindHTTPReqCall, payload)
+	_ = g.conn.Close()
+	checkMemory(t, before, len(payload))
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case r.Kind == kindError && r.Code != apierr.CodeBAD_REQUEST && r.Code != apierr.CodeCONF_TOKEN_NOT_FOUND:
+		t.Fatalf("%+v", r)
+	case r.Kind == kindHTTPReqCall && (!isCall || r.ID != id || r.Action != "rewrite"):
+		t.Fatalf("id %d, a call: %t: %+v", id, isCall, r)
+	}
+}
+
+func checkPrepareConf(t *testing.T, s *Server, payload []byte) {
+	t.Helper()
+	if len(payload) > 1<<20 {
+		return
+	}
+	before := allocated()
+	g := adopted(t, s)
+	r, err := g.try(kindPrepareConf, payload)
+	if err == nil && r.Kind == kindPrepareConf {
+		var again reply
+		if again, err = g.try(kindPrepareConf, payload); again.Token != r.Token || r.Token == 0 {
+			t.Fatalf("%+v, then %+v", r, again)
 		}
-		id, isCall := claim(payload)
-		g := adopted(t, s)
-		r, err := g.try(kindHTTPReqCall, payload)
-		_ = g.conn.Close()
-		switch {
-		case err != nil:
-			t.Fatal(err)
-		case r.Kind == kindError && r.Code != apierr.CodeBAD_REQUEST && r.Code != apierr.CodeCONF_TOKEN_NOT_FOUND:
-			t.Fatalf("%+v", r)
-		case r.Kind == kindHTTPReqCall && (!isCall || r.ID != id || r.Action != "rewrite"):
-			t.Fatalf("id %d, a call: %t: %+v", id, isCall, r)
+	}
+	_ = g.conn.Close()
+	checkMemory(t, before, len(payload))
+	if err != nil || r.Kind != kindPrepareConf && (r.Kind != kindError || r.Code != apierr.CodeBAD_REQUEST) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	if n := len(s.tokens.byToken); n > maxTokens || s.tokens.bytes > maxConfBytes || n != len(s.tokens.byConf) {
+		t.Fatalf("%d tokens of %d configurations, %d bytes", n, len(s.tokens.byConf), s.tokens.bytes)
+	}
+}
+
+// checkMemory checks what was allocated for a payload.
+func checkMemory(t *testing.T, before uint64, length int) {
+	t.Helper()
+	if took := allocated() - before; took > uint64(fuzzMemory+fuzzMemoryTimes*length) {
+		t.Fatalf("%d bytes took %d", length, took)
+	}
+}
+
+// TestMutatedFrames is a short form of the fuzz targets.
+func TestMutatedFrames(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for k, check := range map[kind]func(*testing.T, *Server, []byte){kindHTTPReqCall: checkHTTPReqCall, kindPrepareConf: checkPrepareConf} {
+		s := fuzzServer(t)
+		var all [][]byte
+		for _, seed := range seeds(t) {
+			if len(seed) > frameHeader && kind(seed[0]) == k {
+				all = append(all, seed[frameHeader:])
+			}
 		}
-	})
+		for range 3000 {
+			payload := bytes.Clone(all[random.IntN(len(all))])
+			for range 1 + random.IntN(6) {
+				payload[random.IntN(len(payload))] = [...]byte{0, 1, 4, 8, 0x7f, 0x80, 0xff, byte(random.Uint32())}[random.IntN(8)]
+			}
+			check(t, s, payload[:len(payload)-random.IntN(2)*random.IntN(len(payload))])
+		}
+		checkServes(t, s)
+	}
 }
 
 // claim makes a payload the call of token 1, if it has a token, and returns its id.
@@ -179,7 +254,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if p, err := decodePrepareConf(payload); err == nil {
-			hashConf(p)
+			hashConf(p, 0)
 		}
 		_, _ = decodeAnswer(payload)
 		q, p := new(request), new(response)
@@ -245,7 +320,7 @@ func TestALengthAloneTakesNoMemory(t *testing.T) {
 			t.Fatal(k, len(payload), err)
 		}
 	}
-	if took := (allocated() - before) / 50; took > 2*growStep {
+	if took := (allocated() - before) / 50; took > 4*firstBuffer {
 		t.Errorf("%d bytes each", took)
 	}
 }

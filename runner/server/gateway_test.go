@@ -474,3 +474,13 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// own is the user of the tests' connections.
+func own() uint32 { return uint32(os.Geteuid()) }
+
+// bound sets how many connections a server serves.
+func (s *testServer) bound(soft, hard int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.softSessions, s.hardSessions = soft, hard
+}

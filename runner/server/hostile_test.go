@@ -44,7 +44,7 @@ func startAt(t *testing.T, path string) (warned error) {
 	if _, err := numbers.Take(); err != nil {
 		t.Error(err)
 	}
-	socket, err := Listen(path)
+	socket, err := Listen(path, Access{0o600, -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func serveAt(t *testing.T, path string) (*Server, *Socket) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket, err := Listen(path)
+	socket, err := Listen(path, Access{0o600, -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestControlSocketSquatted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			taken, before, err := TakeOver(t.Context(), next, path, zerolog.Nop())
+			taken, before, err := TakeOver(t.Context(), next, path, Access{0o600, -1}, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -202,7 +202,7 @@ func TestControlSocketOfAnAttacker(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close(t.Context())
-	if _, _, err := TakeOver(t.Context(), s, path, zerolog.Nop()); !errors.Is(err, errPeer) || !strings.Contains(err.Error(), "of user 12002") {
+	if _, _, err := TakeOver(t.Context(), s, path, Access{0o600, -1}, zerolog.Nop()); !errors.Is(err, errPeer) || !strings.Contains(err.Error(), "of user 12002") {
 		t.Error(err)
 	}
 }

@@ -52,6 +52,18 @@ func parseKey(key string) (route correlator.Route, phase string, err error) {
 	return route, phase, nil
 }
 
+// maxID bounds the id of a route, a service or a consumer, in bytes. APISIX's own have up to 64 characters.
+const maxID = 256
+
+// routeOfKey is parseKey for a key whose ids are kept, in series of metrics, baselines and reports: none is longer than maxID.
+func routeOfKey(key string) (correlator.Route, string, error) {
+	route, phase, err := parseKey(key)
+	if longest := max(len(route.Route), len(route.Service), len(route.Consumer)); longest > maxID {
+		return correlator.Route{}, phase, fmt.Errorf("%w: %q has an id of %d bytes, at most %d", errKey, shorten(key), longest, maxID)
+	}
+	return route, phase, err
+}
+
 // phasePostResp is the gateway's plugin that shows a runner the upstream's response.
 const phasePostResp = "ext-plugin-post-resp"
 

@@ -9,15 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"fivetuple/conf/safefile"
 )
-
-// socketMode lets every local user connect, as the library's socket does: nginx's workers run as one of them.
-const socketMode = 0o666
 
 // dialWait bounds the question whether somebody serves a socket.
 const dialWait = time.Second
@@ -40,9 +38,9 @@ type fileID struct {
 	device, inode uint64
 }
 
-// Listen makes the socket. One that nobody serves any more is replaced; one that is served is not. A lock on the folder's file of
+// Listen makes the socket, for those who may connect. One that nobody serves any more is replaced; one that is served is not. A lock on the folder's file of
 // numbers keeps two processes that start at once from replacing each other's.
-func Listen(path string) (s *Socket, err error) {
+func Listen(path string, to Access) (s *Socket, err error) {
 	lock, err := safefile.Open(NumbersFile(path), os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil { // without it there is only the race that it prevents
 		defer func() { err = errors.Join(err, lock.Close()) }()
@@ -53,7 +51,7 @@ func Listen(path string) (s *Socket, err error) {
 	if err := makeRoom(path); err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := listenAlone(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: create the directory %s first", err, filepath.Dir(path))
 	}
@@ -61,10 +59,24 @@ func Listen(path string) (s *Socket, err error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	l.SetUnlinkOnClose(false) // Remove looks first whether it is still ours
-	if err := safefile.SetSocket(path, socketMode, -1); err != nil {
-		return nil, errors.Join(fmt.Errorf("set mode of socket: %w", err), l.Close(), os.Remove(path))
+	if err := to.set(path); err != nil {
+		return nil, errors.Join(err, l.Close(), os.Remove(path))
 	}
 	return NewSocket(l, path)
+}
+
+// listenAlone makes a socket to which nobody but its user can connect yet, whatever the umask is: Linux gives the file the mode of the
+// descriptor that is bound.
+func listenAlone(path string) (*net.UnixListener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		controlErr := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) })
+		return errors.Join(controlErr, err)
+	}}
+	l, err := config.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.UnixListener), nil
 }
 
 // NewSocket takes a listener that lies at a path, and whose file is ours to remove.

@@ -10,7 +10,7 @@ import (
 func TestListenWithoutDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
 	path := filepath.Join(dir, "runner.sock")
-	_, err := Listen(path)
+	_, err := Listen(path, Access{0o600, -1})
 	if err == nil || !strings.HasSuffix(err.Error(), ": create the directory "+dir+" first") {
 		t.Errorf("got %v", err)
 	}

@@ -44,10 +44,33 @@ type requestOnly interface{ RequestOnly() }
 var errPhase = errors.New("the plugin works in ext-plugin-pre-req and ext-plugin-post-req only, and does nothing under " + phasePostResp +
 	": move it to ext-plugin-pre-req")
 
-// prepare answers a PrepareConf with a token.
-func (s *Server) prepare(p prepared) (uint32, error) {
-	key := hashConf(p)
-	if token, ok := s.tokens.known(key); ok {
+const (
+	// maxConf bounds a configuration with its key, in bytes: etcd, where APISIX has it from, takes 1.5 MB at a time by default.
+	maxConf = 2 << 20
+	// maxKey bounds the key, in bytes. That of a real gateway has no more than four ids of 64 bytes each, and versions.
+	maxKey = 4096
+)
+
+// errConfLong means that a configuration was not read.
+var errConfLong = fmt.Errorf("the configuration is longer than %d bytes, or has more than %d plugins", maxConf, maxEntries)
+
+// bounded returns a configuration that can be kept. One that is too long loses its text: its calls are told of it.
+func (p prepared) bounded() prepared {
+	p.key = p.key[:min(len(p.key), maxKey)]
+	if p.size() > maxConf {
+		p.conf = []entry{{}}
+	}
+	return p
+}
+
+// isLong reports whether a configuration has lost its text.
+func (p prepared) isLong() bool { return len(p.conf) == 1 && len(p.conf[0].name) == 0 }
+
+// prepare answers a PrepareConf of a user's gateway with a token.
+func (s *Server) prepare(p prepared, uid uint32) (uint32, error) {
+	p = p.bounded()
+	key := hashConf(p, uid)
+	if token, ok := s.tokens.known(p, key, uid); ok {
 		return token, nil
 	}
 	r := s.parseConf(p)
@@ -56,19 +79,23 @@ func (s *Server) prepare(p prepared) (uint32, error) {
 		s.log.Error().Err(r.err).Str("key", shorten(string(p.key))).Str("route", shorten(r.route.String())).Str("phase", shorten(r.phase)).
 			Str("then", s.onConfigError).Msg("wrong plugin configuration")
 	}
-	return s.tokens.add(key, p, r)
+	return s.tokens.add(key, p, r, uid)
 }
 
 // parseConf never fails: what is wrong is what calls are told.
 func (s *Server) parseConf(p prepared) *rules {
 	r := new(rules)
-	route, phase, err := parseKey(string(p.key))
+	route, phase, err := routeOfKey(string(p.key))
 	if err != nil { // plugins work all the same; calls have no route
 		s.stats.UnknownKeys.Add(1)
 		s.log.Warn().Err(err).Msg("configuration without a route")
 	}
 	r.route, r.phase = route, phase
 	s.seen.add(route)
+	if p.isLong() {
+		r.fail(errConfLong)
+		return r
+	}
 	for i, e := range p.conf {
 		name := string(e.name)
 		found, ok := s.plugins[name]

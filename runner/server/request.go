@@ -27,6 +27,7 @@ type request struct {
 	path      []byte
 	rawArgs   []entry
 	header    header
+	left      int // entries that were not read: there are more than maxEntries
 
 	session *session
 	route   correlator.Route

@@ -11,6 +11,7 @@ type response struct {
 	id, token uint32
 	status    int
 	header    header
+	left      int // entries that were not read: there are more than maxEntries
 
 	session *session
 	route   correlator.Route

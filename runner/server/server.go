@@ -18,9 +18,6 @@ import (
 )
 
 const (
-	// maxSessions bounds the gateway's connections: a worker keeps 32 and opens one for each call beyond. More are
-	// closed, and counted.
-	maxSessions = 8192
 	// acceptPause is how long accepting rests after an error, such as too many open files.
 	acceptPause = 20 * time.Millisecond
 	// acceptRest is how long a server that is closed accepts what the kernel has in its queue. No more comes: the socket's
@@ -35,6 +32,8 @@ type Options struct {
 	OnConfigError string
 	// Off says whether a route is switched off: its plugins do not run. It is asked on every call; nil: none is.
 	Off func(correlator.Route) bool
+	// PeerUIDs are the users that may act as a gateway, beside root and the process's own; nil: everybody who can connect.
+	PeerUIDs []uint32
 	// Numbers gives out token numbers that no other process on the socket's path gives out.
 	Numbers func() (uint32, error)
 	// Now is the clock of the tokens; nil: time.Now.
@@ -51,6 +50,9 @@ type Options struct {
 // Stats are what a server counts, since it was made.
 type Stats struct {
 	Accepted, Refused      atomic.Uint64 // connections
+	Evicted                atomic.Uint64 // connections that were closed in favor of another user's, or as idle for longest
+	Foreign                atomic.Uint64 // connections of users that may not act as a gateway
+	EntriesLeftOut         atomic.Uint64 // headers and arguments of calls that were not read
 	Prepared               atomic.Uint64 // PrepareConf answered
 	Calls                  atomic.Uint64 // calls that had a token that holds
 	TokensNotFound         atomic.Uint64
@@ -72,14 +74,27 @@ type Server struct {
 	isOff         func(correlator.Route) bool
 	status        func() []byte
 	log           zerolog.Logger
+	limitedLog    zerolog.Logger // of what others can bring about at will
+	endLog        zerolog.Logger // of connections that ended with an error
 	tokens        *tokens
-	peerWait      time.Duration // the constant, but for tests
+	peerUIDs      map[uint32]struct{} // nil: everybody
+	peerWait      time.Duration       // the constant, but for tests
+	frameWait     time.Duration       // as above
+	softSessions  int                 // beyond it idle connections are evicted
+	hardSessions  int
+	started       time.Time // of sinceStart
+	works         chan *work
 	stats         *Stats
 	seen          *SeenRoutes
 
 	mu        sync.Mutex
 	listener  *net.UnixListener
 	sessions  map[*session]struct{}
+	peers     map[uint32]*peer // of sessions, by their users
+	held      int              // bytes of all long frames
+	peakHeld  int              // the most that it was since memory was returned to the system
+	returned  time.Duration    // when that was, by sinceStart
+	room      chan struct{}    // closed when a session has ended or a long frame, if somebody waits for it
 	closing   bool
 	handOver  func(*net.UnixConn) // is told of connections that ended between two frames; nil: they are closed
 	given     []*net.UnixConn     // those, until Resume or Release
@@ -92,7 +107,17 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		plugins: make(map[string]plugin.Plugin), onConfigError: o.OnConfigError, isOff: o.Off, status: o.Status, log: o.Log,
-		sessions: make(map[*session]struct{}), peerWait: peerWait,
+		sessions: make(map[*session]struct{}), peers: make(map[uint32]*peer), peerWait: peerWait, frameWait: frameWait,
+		started: time.Now(), works: make(chan *work, keepWorks),
+		limitedLog: o.Log.Sample(&zerolog.BurstSampler{Burst: 3, Period: time.Minute}),
+		endLog:     o.Log.Sample(&zerolog.BurstSampler{Burst: 100, Period: time.Second}),
+	}
+	s.softSessions, s.hardSessions = sessionBounds(openFiles())
+	if o.PeerUIDs != nil {
+		s.peerUIDs = make(map[uint32]struct{})
+		for _, uid := range o.PeerUIDs {
+			s.peerUIDs[uid] = struct{}{}
+		}
 	}
 	for _, p := range o.Plugins {
 		if _, twice := s.plugins[p.Name()]; twice || p.Name() == "" {
@@ -143,38 +168,89 @@ func (s *Server) Serve(l *net.UnixListener) {
 		switch {
 		case err == nil:
 			s.stats.Accepted.Add(1)
-			s.adopt(conn, true)
+			s.take(conn)
 		case errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default: // too many open files, most likely: the connection stays in the queue
 			if s.stats.AcceptErrors.Add(1)%100 == 1 {
 				s.log.Error().Err(err).Msg("cannot accept connections")
 			}
+			s.relieve()
 			time.Sleep(acceptPause)
 		}
 	}
 }
 
 // Adopt serves a connection that another process accepted.
-func (s *Server) Adopt(conn *net.UnixConn) { s.adopt(conn, false) }
+func (s *Server) Adopt(conn *net.UnixConn) {
+	if c := s.identify(conn); c != nil && s.adopt(c, false, idleGrace) != nil {
+		s.refuse(c)
+	}
+}
 
-// adopt serves a connection. A fresh one has its first frame still to come.
-func (s *Server) adopt(conn *net.UnixConn, fresh bool) {
-	c := newSession(s, conn)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.sessions) >= maxSessions {
-		s.stats.Refused.Add(1)
-		_ = conn.Close()
+// take serves a connection that was just accepted. If one user alone holds all that there may be, it waits for one of them to end.
+func (s *Server) take(conn *net.UnixConn) {
+	c := s.identify(conn)
+	if c == nil {
 		return
 	}
-	s.sessions[c] = struct{}{}
+	began, grace := time.Now(), idleGrace
+	for {
+		room := s.adopt(c, true, grace)
+		if room == nil {
+			return
+		}
+		waited := time.Since(began)
+		if waited > roomWait || !s.isAlone(c.uid) {
+			s.refuse(c)
+			return
+		}
+		if waited > pressAfter {
+			grace = pressGrace
+		}
+		timer := time.NewTimer(roomLook)
+		select {
+		case <-room:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// isAlone reports whether no other user has a connection or a token.
+func (s *Server) isAlone(uid uint32) bool {
+	s.mu.Lock()
+	_, own := s.peers[uid]
+	isAlone := own && len(s.peers) == 1 && !s.closing
+	s.mu.Unlock()
+	return isAlone && s.tokens.isAlone(uid)
+}
+
+// identify returns a session of a connection, or nil if its user may not act as a gateway.
+func (s *Server) identify(conn *net.UnixConn) *session {
+	who, err := peerOf(conn)
+	if err != nil || !s.isGateway(who.Uid) {
+		s.refuseForeign(conn, who, err)
+		return nil
+	}
+	return newSession(s, conn, who.Uid)
+}
+
+// adopt serves a connection. A fresh one has its first frame still to come. If there is no room, it returns a channel that is closed
+// when there may be some.
+func (s *Server) adopt(c *session, fresh bool, grace time.Duration) (room <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.enter(c, grace) {
+		return s.nextRoom()
+	}
 	s.active++
 	if s.closing {
 		c.oneMore = fresh && s.handOver == nil
 		c.interrupt()
 	}
 	go s.run(c)
+	return nil
 }
 
 // run serves a session to its end.
@@ -197,12 +273,13 @@ func (s *Server) drop(c *session, err error) {
 		return
 	}
 	s.mu.Lock()
-	delete(s.sessions, c)
+	s.exit(c)
+	evicted := c.evicted
 	s.mu.Unlock()
 	_ = c.conn.Close()
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // Close closed that one
+	if err != nil && !evicted && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // Close closed that one
 		s.stats.IOErrors.Add(1)
-		s.log.Warn().Err(err).Msg("connection of the gateway ended")
+		s.endLog.Warn().Err(err).Msg("connection of the gateway ended")
 	}
 }
 
@@ -212,6 +289,10 @@ func (s *Server) release(c *session) bool {
 	s.mu.Lock()
 	handOver := s.handOver
 	goOn := !s.closing
+	if c.evicted {
+		s.mu.Unlock()
+		return true
+	}
 	switch {
 	case goOn:
 		c.resume()
@@ -221,7 +302,7 @@ func (s *Server) release(c *session) bool {
 		goOn = c.hasLast()
 	}
 	if !goOn {
-		delete(s.sessions, c)
+		s.exit(c)
 	}
 	s.mu.Unlock()
 	switch {
@@ -320,6 +401,7 @@ func (s *Server) end(handOver func(*net.UnixConn), accept time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closing, s.handOver = true, handOver
+	s.notifyRoom()
 	if s.listener != nil {
 		at := time.Unix(1, 0) // wakes Accept
 		if accept > 0 {
@@ -362,13 +444,14 @@ type Token struct {
 // Tokens returns all that hold, for a process that takes over: the gateway goes on using them.
 func (s *Server) Tokens() []Token { return s.tokens.export() }
 
-// Restore takes the tokens of the process before.
+// Restore takes the tokens of the process before. They belong to nobody until they are used.
 func (s *Server) Restore(tokens []Token) {
 	for _, t := range tokens {
 		p := prepared{key: t.Key}
 		for _, e := range t.Conf {
 			p.conf = append(p.conf, entry{e[0], e[1]})
 		}
+		p = p.bounded()
 		s.tokens.restore(t.Number, p, s.parseConf(p))
 	}
 }

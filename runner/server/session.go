@@ -8,30 +8,38 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	apierr "github.com/api7/ext-plugin-proto/go/A6/Err"
-	flatbuffers "github.com/google/flatbuffers/go"
 	"golang.org/x/sys/unix"
 )
 
-// peerWait bounds how long the gateway may take to send the rest of a frame, to answer a question, or to read. It is the
-// gateway's own time-out for a read.
-const peerWait = 60 * time.Second
+const (
+	// peerWait bounds how long the gateway may take to send a body that it is asked for, or to read. It is the gateway's own time-out for
+	// a read.
+	peerWait = 60 * time.Second
+	// frameWait bounds how long a frame may take from its first byte to its last, and a variable's value to come: the gateway has
+	// both at hand.
+	frameWait = 15 * time.Second
+)
 
 // session is one connection of the gateway's. It serves one frame after the other; between two frames it only waits.
 type session struct {
-	server   *Server
-	conn     *net.UnixConn
-	in       *bufio.Reader
-	frame    []byte
-	request  request
-	response response
-	writer   writer
-	out      encoder
+	server *Server
+	conn   *net.UnixConn
+	uid    uint32 // of the process that connected
+	in     *bufio.Reader
+	*work       // nil between two frames
+	isLong bool // the frame at hand, or an answer, counts against maxHeld
 
-	questions flatbuffers.Builder
-	broken    error // the connection cannot be used any more
+	broken error        // the connection cannot be used any more
+	active atomic.Int64 // when a frame began or ended last, by Server.sinceStart
+
+	// The server's lock guards these.
+	held      int // bytes of long frames
+	heldSince time.Duration
+	evicted   bool // its connection was closed in favor of another user's
 
 	mu      sync.Mutex
 	waiting bool // between two frames
@@ -40,10 +48,9 @@ type session struct {
 	timed   bool // a read deadline is set
 }
 
-func newSession(s *Server, conn *net.UnixConn) *session {
-	c := &session{server: s, conn: conn, in: bufio.NewReader(conn), timed: true} // one that was given back has a deadline
-	c.request.session, c.response.session = c, c
-	c.questions = *flatbuffers.NewBuilder(64)
+func newSession(s *Server, conn *net.UnixConn, uid uint32) *session {
+	c := &session{server: s, conn: conn, uid: uid, in: bufio.NewReaderSize(conn, shortFrame), timed: true} // one that was given back has a deadline
+	c.active.Store(int64(s.sinceStart()))
 	return c
 }
 
@@ -57,24 +64,9 @@ func (s *session) serve() error {
 		if err := s.wait(); err != nil {
 			return err
 		}
-		err := s.one()
-		s.forget()
-		if err != nil {
+		if err := s.one(); err != nil {
 			return err
 		}
-	}
-}
-
-// forget ends a call: its context does, and nothing large is kept until the next one, which may be long in coming.
-func (s *session) forget() {
-	s.request.reset()
-	s.response.reset()
-	s.writer.reset()
-	if cap(s.frame) > keepBuffer {
-		s.frame = nil
-	}
-	if cap(s.out.b.Bytes) > keepBuffer {
-		s.out = encoder{}
 	}
 }
 
@@ -91,7 +83,7 @@ func (s *session) wait() error {
 	switch {
 	case err == nil:
 		if s.timed { // the frame came with the interruption, whose deadline must not end it
-			return s.conn.SetReadDeadline(time.Now().Add(s.server.peerWait))
+			return s.conn.SetReadDeadline(time.Now().Add(s.server.frameWait))
 		}
 		return nil
 	case errors.Is(err, io.EOF):
@@ -116,6 +108,7 @@ func (s *session) beginWait() error {
 		s.timed = false
 	}
 	s.waiting = true
+	s.active.Store(int64(s.server.sinceStart()))
 	return nil
 }
 
@@ -173,8 +166,8 @@ func (s *session) isBusy() bool {
 }
 
 // deadline bounds the reads until the next wait.
-func (s *session) deadline() {
-	if err := s.conn.SetReadDeadline(time.Now().Add(s.server.peerWait)); err != nil && s.broken == nil {
+func (s *session) deadline(wait time.Duration) {
+	if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil && s.broken == nil {
 		s.broken = err
 	}
 	s.timed = true
@@ -183,8 +176,13 @@ func (s *session) deadline() {
 // one reads a frame and answers it.
 func (s *session) one() error {
 	if !s.isWhole() {
-		s.deadline()
+		s.deadline(s.server.frameWait)
+		if err := s.arrive(); err != nil {
+			return err
+		}
 	}
+	s.begin()
+	defer s.forget()
 	k, payload, err := readFrame(s.in, s.frame)
 	s.frame = payload
 	if err != nil {
@@ -229,6 +227,22 @@ func (s *session) isWhole() bool {
 	return err == nil && n >= frameHeader+(int(header[1])<<16|int(header[2])<<8|int(header[3]))
 }
 
+// arrive returns when a short frame lies in the connection's own buffer, or when there is room for a long one.
+func (s *session) arrive() error {
+	header, err := s.in.Peek(frameHeader)
+	if err != nil {
+		return fmt.Errorf("read a frame's header: %w", noEOF(err))
+	}
+	k, length := kind(header[0]), int(header[1])<<16|int(header[2])<<8|int(header[3])
+	if frameHeader+length > shortFrame {
+		return s.server.holdFrame(s, length)
+	}
+	if _, err := s.in.Peek(frameHeader + length); err != nil {
+		return fmt.Errorf("read %v of %d bytes: %w", k, length, noEOF(err))
+	}
+	return nil
+}
+
 // dispatch answers one frame into s.out, and says of which type the answer is.
 func (s *session) dispatch(k kind, payload []byte) (kind, error) {
 	switch k {
@@ -237,7 +251,7 @@ func (s *session) dispatch(k kind, payload []byte) (kind, error) {
 		if err != nil {
 			return 0, err
 		}
-		token, err := s.server.prepare(p)
+		token, err := s.server.prepare(p, s.uid)
 		if err != nil {
 			return 0, err
 		}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"os"
 )
 
 // kindStatus is a frame that APISIX does not send. It requests the process's status, and may be sent by every process that may connect
@@ -19,6 +21,10 @@ var ErrStatus = errors.New("no status from the socket")
 func AskStatus(ctx context.Context, path string) ([]byte, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w %s: %w: run this as root, as the runner's user, or as a member of the socket's group (runner.socket_mode, runner.socket_group)",
+			ErrStatus, path, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w %s: no runner serves it: %w", ErrStatus, path, err)
 	}
@@ -38,7 +44,7 @@ func AskStatus(ctx context.Context, path string) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w %s: the process that serves it does not answer: %w", ErrStatus, path, context.Cause(ctx))
 	case errors.Is(err, io.EOF):
-		return nil, fmt.Errorf("%w %s: the process that serves it ends", ErrStatus, path)
+		return nil, fmt.Errorf("%w %s: the process that serves it ends, or its runner.peer_uids lacks user %d", ErrStatus, path, os.Geteuid())
 	case err != nil:
 		return nil, fmt.Errorf("%w %s: %w", ErrStatus, path, err)
 	case answer != kindStatus:

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -51,6 +53,7 @@ func Store(ctx context.Context, s *Server, size int) (stored int, lost uint64, e
 		conns = append(conns, conn)
 	})
 	mu.Lock()
+	fewestFirst(conns)
 	ready := conns[:min(len(conns), max(size-1, 0))] // one is for the tokens
 	mu.Unlock()
 	if err := n.store(s.Tokens(), ready); err != nil {
@@ -74,6 +77,19 @@ func Store(ctx context.Context, s *Server, size int) (stored int, lost uint64, e
 	}
 	s.Release()
 	return len(ready), lost, nil
+}
+
+// fewestFirst puts the connections of users that have few before those of users that have many, so that nobody takes the store from others.
+func fewestFirst(conns []*net.UnixConn) {
+	of := make(map[*net.UnixConn]uint32, len(conns))
+	count := make(map[uint32]int)
+	for _, conn := range conns {
+		if who, err := peerOf(conn); err == nil {
+			of[conn] = who.Uid
+		}
+		count[of[conn]]++
+	}
+	slices.SortStableFunc(conns, func(a, b *net.UnixConn) int { return cmp.Compare(count[of[a]], count[of[b]]) })
 }
 
 // Forget has systemd drop what the process before stored: it is served now.

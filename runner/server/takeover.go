@@ -182,15 +182,9 @@ func checkHello(text []byte) error {
 
 // checkPeer reports a process at the other end that is neither our user's nor root's.
 func checkPeer(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
+	peer, err := peerOf(conn)
 	if err != nil {
 		return err
-	}
-	var peer *unix.Ucred
-	if controlErr := raw.Control(func(fd uintptr) {
-		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); controlErr != nil || err != nil {
-		return fmt.Errorf("ask who is at the other end: %w", errors.Join(controlErr, err))
 	}
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
 		return fmt.Errorf("%w: process %d of user %d", errPeer, peer.Pid, peer.Uid)

@@ -18,8 +18,8 @@ import (
 
 const (
 	// takeOverWait bounds a take-over, with all attempts: a process that is taken over itself at the moment, or that has
-	// only started, answers a little later.
-	takeOverWait = 10 * time.Second
+	// only started, answers a little later. So does one whose predecessor has a frame yet to come to its end.
+	takeOverWait = frameWait + 5*time.Second
 	// takeOverPause is the time between two attempts.
 	takeOverPause = 20 * time.Millisecond
 )
@@ -41,13 +41,15 @@ var errNoAnswer = errors.New("it does not answer on its control socket")
 
 // TakeOver takes a running process's place: its tokens, its listener and its connections, all of which the server serves
 // when it returns. After an error nothing has been served, and the other process goes on; ErrNobody means that there is none.
-func TakeOver(ctx context.Context, s *Server, path string, log zerolog.Logger) (*Socket, Before, error) {
+//
+// The socket's file gets the access of this process's settings, which may differ from those of the process before.
+func TakeOver(ctx context.Context, s *Server, path string, to Access, log zerolog.Logger) (*Socket, Before, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeOverWait)
 	defer cancel()
 	for {
 		t, err := connect(ctx, s, path)
 		if err == nil {
-			return t.takeAll(log)
+			return t.takeAll(to, log)
 		}
 		if !errors.Is(err, errNoAnswer) {
 			return nil, Before{}, err
@@ -141,7 +143,7 @@ func (t *taker) greet() error {
 }
 
 // takeAll takes what comes until go, and then serves it.
-func (t *taker) takeAll(log zerolog.Logger) (*Socket, Before, error) {
+func (t *taker) takeAll(to Access, log zerolog.Logger) (*Socket, Before, error) {
 	for !t.began {
 		if err := t.takeOne(); err != nil {
 			t.close()
@@ -156,13 +158,19 @@ func (t *taker) takeAll(log zerolog.Logger) (*Socket, Before, error) {
 		t.server.Adopt(conn)
 	}
 	go t.server.Serve(t.listener)
+	socket := &Socket{UnixListener: t.listener, path: t.path, file: t.file}
+	if file, err := fileOf(t.path); err == nil && file == t.file {
+		if err := to.set(t.path); err != nil {
+			log.Error().Err(err).Msg("the socket keeps the access that it had")
+		}
+	}
 	log.Info().Int("connections", len(t.conns)).Int("tokens", t.tokens).Msg("took over from a running process")
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
 		t.takeRest(log)
 	}()
-	return &Socket{UnixListener: t.listener, path: t.path, file: t.file}, Before{t.rest, gone}, nil
+	return socket, Before{t.rest, gone}, nil
 }
 
 // takeOne takes one packet.
@@ -246,9 +254,9 @@ func (t *taker) takeConn(file *os.File) error {
 	switch {
 	case t.began:
 		t.server.Adopt(conn)
-	case len(t.conns) >= maxSessions:
+	case len(t.conns) >= mostSessions:
 		_ = conn.Close()
-		return fmt.Errorf("%w: more than %d connections", errPacket, maxSessions)
+		return fmt.Errorf("%w: more than %d connections", errPacket, mostSessions)
 	default:
 		t.conns = append(t.conns, conn)
 	}

@@ -34,7 +34,7 @@ func startWithLast(t *testing.T, last <-chan struct{}) (*Server, *Socket, *Contr
 		t.Fatal(err)
 	}
 	path := filepath.Join(socketDir(t), "s")
-	socket, err := Listen(path)
+	socket, err := Listen(path, Access{0o600, -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func takeOver(t *testing.T, path string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, before, err := TakeOver(t.Context(), s, path, zerolog.Nop())
+	_, before, err := TakeOver(t.Context(), s, path, Access{0o600, -1}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestTakeOverUnderALongCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken, before, err := TakeOver(t.Context(), next, socket.Path(), zerolog.Nop())
+	taken, before, err := TakeOver(t.Context(), next, socket.Path(), Access{0o600, -1}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func TestTakeOverIsForOurUser(t *testing.T) {
 
 func TestTakeOverFromNobody(t *testing.T) {
 	path := filepath.Join(socketDir(t), "s")
-	if _, _, err := TakeOver(t.Context(), nil, path, zerolog.Nop()); !errors.Is(err, ErrNobody) {
+	if _, _, err := TakeOver(t.Context(), nil, path, Access{0o600, -1}, zerolog.Nop()); !errors.Is(err, ErrNobody) {
 		t.Error(err)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -371,12 +371,12 @@ func TestTakeOverFromNobody(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, _, err := TakeOver(ctx, nil, path, zerolog.Nop()); !errors.Is(err, ErrServed) {
+	if _, _, err := TakeOver(ctx, nil, path, Access{0o600, -1}, zerolog.Nop()); !errors.Is(err, ErrServed) {
 		t.Errorf("of somebody who does not answer: %v", err)
 	}
 	l.SetUnlinkOnClose(false)
 	_ = l.Close()
-	if _, _, err := TakeOver(t.Context(), nil, path, zerolog.Nop()); !errors.Is(err, ErrNobody) {
+	if _, _, err := TakeOver(t.Context(), nil, path, Access{0o600, -1}, zerolog.Nop()); !errors.Is(err, ErrNobody) {
 		t.Errorf("of a stale socket: %v", err)
 	}
 }

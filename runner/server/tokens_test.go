@@ -138,7 +138,7 @@ func TestExpiredTokensTakeNoRoom(t *testing.T) {
 	}
 	clock.advance(tokenLife + time.Second)
 	g.prepare(routeKey, "noop", "")
-	if n, byConf := s.tokens.byToken.Len(), len(s.tokens.byConf); n != 1 || byConf != 1 {
+	if n, byConf := len(s.tokens.byToken), len(s.tokens.byConf); n != 1 || byConf != 1 {
 		t.Errorf("%d tokens and %d configurations are held", n, byConf)
 	}
 }
@@ -160,24 +160,24 @@ func TestTokensAreBounded(t *testing.T) {
 	key := func(i int) prepared { return prepared{key: fmt.Appendf(nil, "route#%d#ext-plugin-pre-req#1", i)} }
 	first := g.prepare(routeKey, "noop", "")
 	for i := range maxTokens - 1 {
-		if _, err := s.prepare(key(i)); err != nil {
+		if _, err := s.prepare(key(i), own()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if !holds(g, first) { // and is the one used last now
 		t.Fatal("a token is gone before the bound")
 	}
-	second, _ := s.tokens.known(hashConf(key(1)))
-	if _, err := s.prepare(key(maxTokens)); err != nil {
+	second, _ := s.tokens.known(key(1), hashConf(key(1), own()), own())
+	if _, err := s.prepare(key(maxTokens), own()); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := s.tokens.known(hashConf(key(0))); ok {
+	if _, ok := s.tokens.known(key(0), hashConf(key(0), own()), own()); ok {
 		t.Error("the one used longest ago holds")
 	}
 	if !holds(g, first) || !holds(g, second) {
 		t.Error("one that was used is gone")
 	}
-	if n, byConf := s.tokens.byToken.Len(), len(s.tokens.byConf); n != maxTokens || byConf != maxTokens || s.tokens.evicted.Load() != 1 {
+	if n, byConf := len(s.tokens.byToken), len(s.tokens.byConf); n != maxTokens || byConf != maxTokens || s.tokens.evicted.Load() != 1 {
 		t.Errorf("%d tokens, %d configurations, %d evicted", n, byConf, s.tokens.evicted.Load())
 	}
 }
@@ -187,7 +187,7 @@ func TestConcurrentPrepareConfGetsOneToken(t *testing.T) {
 	var tokens [32]uint32
 	var wg sync.WaitGroup
 	for i := range tokens {
-		wg.Go(func() { tokens[i], _ = s.prepare(prepared{key: []byte(routeKey)}) })
+		wg.Go(func() { tokens[i], _ = s.prepare(prepared{key: []byte(routeKey)}, own()) })
 	}
 	wg.Wait()
 	for _, token := range tokens {
