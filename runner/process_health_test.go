@@ -188,6 +188,7 @@ func TestHealthOfTheRunner(t *testing.T) {
 	w.wantHealth("runner --socket "+w.path, 0, "runner is healthy: ")
 
 	p.signal(syscall.SIGSTOP)
+	w.awaitHealth("runner --socket "+w.path, 1) // the process stops a moment later
 	w.wantHealth("runner --socket "+w.path, 1, "does not answer")
 	out, status := w.health("runner", "--json", "--socket", w.path)
 	if first, _, _ := strings.Cut(out, "\n"); status != 1 || !strings.HasPrefix(first, `{"ready":false,"reason":"no-answer","error":`) {

@@ -57,9 +57,12 @@ type traced struct{ name, args string }
 // call takes a line of `strace -f -o FILE` apart. The second half of a call that was interrupted in the output has its name only.
 var call = regexp.MustCompile(`^\d+\s+(?:<\.\.\. )?([a-z_0-9]+)(?:\((.*)| resumed>)`)
 
+// noCall begins the name of a negative number, which strace prints when a thread is interrupted as it enters a call.
+const noCall = "syscall_0xffffffff"
+
 func parseTrace(text string) (all []traced) {
 	for line := range strings.Lines(text) {
-		if m := call.FindStringSubmatch(line); m != nil {
+		if m := call.FindStringSubmatch(line); m != nil && !strings.HasPrefix(m[1], noCall) {
 			all = append(all, traced{m[1], m[2]})
 		}
 	}
