@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"fivetuple/correlator/flow"
 )
@@ -89,6 +90,9 @@ func (a *Agent) start() (err error) {
 	}
 	if err := a.tables.publishRead(a.pins, a.pins.dir(a.meta.Layout)); err != nil {
 		a.log.Warn().Err(err).Msg("ft_read not loaded; readers fall back to two lookups")
+	}
+	if !hasCapability(unix.CAP_PERFMON) {
+		a.log.Warn().Msg("no capability CAP_PERFMON: each packet costs about twice as much")
 	}
 	a.noteInterfaces()
 	return a.beat()

@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -26,15 +27,24 @@ const benchFlows = 65_536
 
 func newBench(b *testing.B, spread bool) *benchPrograms {
 	b.Helper()
+	return newBenchLoaded(b, spread, func(f func()) { f() })
+}
+
+func newBenchLoaded(b *testing.B, spread bool, load func(func())) *benchPrograms {
+	b.Helper()
 	needRoot(b)
 	spec, err := ebpf.LoadCollectionSpec("testdata/bench.o")
 	must(b, err)
 	spec.Maps[fivetupleMapFlows].MaxEntries = 2 * benchFlows
 	must(b, spec.Variables[fivetupleVarMidstreamAny].Set(true))
 	must(b, spec.Variables["spread"].Set(spread))
+	must(b, spec.Variables[fivetupleVarStoresInOrder].Set(runtime.GOARCH == "amd64"))
 	p := &benchPrograms{tables: new(tables)}
-	loaded, err := ebpf.NewCollection(spec)
-	must(b, err)
+	var loaded *ebpf.Collection
+	load(func() { loaded, err = ebpf.NewCollection(spec) })
+	if err != nil {
+		b.Skip("this kernel's verifier refuses the programs: ", err)
+	}
 	b.Cleanup(loaded.Close)
 	must(b, loaded.Assign(p.tables))
 	p.Rx, p.Tx = loaded.Programs["bench_ingress"], loaded.Programs["bench_egress"]
@@ -95,9 +105,12 @@ func BenchmarkPacket(b *testing.B) {
 		{"udp4-rx-200", false, func(p *benchPrograms) (*ebpf.Program, []byte) { return p.Ingress, tuple4.udp(flow.RX, text(200)) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			p := newBench(b, c.spread)
-			program, frame := c.run(p)
-			compare(b, timed{"our", program, frame}, timed{"reference", p.Reference, reference}, timed{"empty", p.Empty, frame})
+			eachPrivilege(b, func(b *testing.B, load func(func())) {
+				b.Helper()
+				p := newBenchLoaded(b, c.spread, load)
+				program, frame := c.run(p)
+				compare(b, timed{"our", program, frame}, timed{"reference", p.Reference, reference}, timed{"empty", p.Empty, frame})
+			})
 		})
 	}
 }

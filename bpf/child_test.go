@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +38,7 @@ const (
 )
 
 func childParts() map[string]func() {
-	return map[string]func(){"read": childRead, "write": childWrite, "abuse": childAbuse, "agent": childAgent, "verdicts": childVerdicts}
+	return map[string]func(){"read": childRead, "write": childWrite, "abuse": childAbuse, "agent": childAgent, "verdicts": childVerdicts, "load": childLoad}
 }
 
 const nobody = 65534
@@ -199,8 +200,8 @@ func childAbuse() {
 	fmt.Println("read:", err != nil)
 }
 
-// childAgent starts an agent on the loopback with no capabilities but those given.
-func childAgent() {
+// dropCapabilities leaves this thread, and what it starts, no capabilities but those of capsEnv.
+func dropCapabilities() {
 	runtime.LockOSThread() // capabilities are a thread's
 	var caps uint64
 	_, _ = fmt.Sscan(os.Getenv(capsEnv), &caps)
@@ -212,6 +213,11 @@ func childAgent() {
 		fmt.Println("cannot drop capabilities:", err)
 		os.Exit(1)
 	}
+}
+
+// childAgent starts an agent on the loopback with no capabilities but those given.
+func childAgent() {
+	dropCapabilities()
 	if errno := os.Getenv(refuseEnv); errno != "" {
 		if err := refuseCalls(unix.SYS_BPF, errno); err != nil {
 			fmt.Println("cannot install the seccomp filter:", err)
@@ -220,7 +226,12 @@ func childAgent() {
 	}
 	o := testOptions()
 	o.Pins.Path, o.FirstPayload = os.Getenv(pinsEnv), cmp.Or(os.Getenv(firstEnv), FirstPayloadKeep)
-	a, err := Start(o, zerolog.Nop())
+	warnings := zerolog.New(io.Discard).Hook(zerolog.HookFunc(func(_ *zerolog.Event, level zerolog.Level, message string) {
+		if level >= zerolog.WarnLevel {
+			fmt.Printf("%s: %s\n", level, message)
+		}
+	}))
+	a, err := Start(o, warnings)
 	if err != nil {
 		fmt.Println("error:", errors.Is(err, ErrMissing), err)
 		return

@@ -187,6 +187,7 @@ const (
 	fivetupleVarFirstPayloadOff = "first_payload_off"
 	fivetupleVarLengthsFromCb   = "lengths_from_cb"
 	fivetupleVarMidstreamAny    = "midstream_any"
+	fivetupleVarStoresInOrder   = "stores_in_order"
 )
 
 // loadFivetuple returns the embedded CollectionSpec for fivetuple.
@@ -261,6 +262,7 @@ type fivetupleVariableSpecs struct {
 	FirstPayloadOff *ebpf.VariableSpec `ebpf:"first_payload_off"`
 	LengthsFromCb   *ebpf.VariableSpec `ebpf:"lengths_from_cb"`
 	MidstreamAny    *ebpf.VariableSpec `ebpf:"midstream_any"`
+	StoresInOrder   *ebpf.VariableSpec `ebpf:"stores_in_order"`
 }
 
 // fivetupleObjects contains all objects after they have been loaded into the kernel.
@@ -316,6 +318,7 @@ type fivetupleVariables struct {
 	FirstPayloadOff *ebpf.Variable `ebpf:"first_payload_off"`
 	LengthsFromCb   *ebpf.Variable `ebpf:"lengths_from_cb"`
 	MidstreamAny    *ebpf.Variable `ebpf:"midstream_any"`
+	StoresInOrder   *ebpf.Variable `ebpf:"stores_in_order"`
 }
 
 // fivetuplePrograms contains all programs after they have been loaded into the kernel.

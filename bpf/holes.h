@@ -32,9 +32,9 @@ struct hole_walk {
 	__u32 end;
 	__u32 segment_max; /* payload bytes of a full segment */
 	__u32 segments;
-	__u32 count;      /* holes left; when storing, 1 once it is done */
-	struct hole rest; /* right of a segment in the middle of a hole */
-	__u64 filled;     /* a bit for each of the packet's segments that fills something */
+	__u32 count;  /* holes left; when storing, 1 once it is done */
+	__u32 split;  /* 1: the segment lies in the middle of a hole, and [start, end) is what remains right of it */
+	__u64 filled; /* a bit for each of the packet's segments that fills something */
 };
 
 static __always_inline struct flow_key holes_key(const struct flow_key *connection, int dir)
@@ -75,8 +75,12 @@ static long fill_hole(__u32 round, struct hole_walk *w)
 		hole->start = to;
 	} else {
 		hole->end = from;
-		if (to != end)
-			w->rest = (struct hole){to, end};
+		w->split = to != end;
+		if (w->split) {
+			w->start = to;
+			w->end = end;
+			return STOP;
+		}
 	}
 	return GO_ON;
 }
@@ -108,11 +112,14 @@ static __always_inline void forget_hole(struct direction *d)
 		d->holes_forgotten++;
 }
 
-static __always_inline void add_hole(struct direction *d, struct holes *holes, __u32 start, __u32 end)
+/* Stores the hole [START, END). The walk is the caller's, whose stack has no room for a second one. */
+static __always_inline void add_hole(struct direction *d, struct hole_walk *w, __u32 start, __u32 end)
 {
-	struct hole_walk w = {.holes = holes, .start = start, .end = end};
-	bpf_loop(HOLES, store_hole, &w, 0);
-	if (w.count)
+	w->start = start;
+	w->end = end;
+	w->count = 0;
+	bpf_loop(HOLES, store_hole, w, 0);
+	if (w->count)
 		d->holes++;
 	else
 		forget_hole(d);
@@ -130,9 +137,10 @@ static __always_inline void remove_holes(struct direction *d, const struct flow_
 static __always_inline void open_hole(struct direction *d, const struct packet *p, int dir)
 {
 	struct flow_key key = holes_key(&p->key, dir);
-	struct holes *h = d->holes ? bpf_map_lookup_elem(&holes, &key) : 0;
+	struct hole_walk w = {};
 
-	if (!h) {
+	w.holes = d->holes ? bpf_map_lookup_elem(&holes, &key) : 0;
+	if (!w.holes) {
 		d->holes = 0;
 		if (bpf_map_update_elem(&holes, &key, (void *)&no_holes, BPF_ANY)) {
 			COUNT_TABLE(TABLE_HOLES, refused);
@@ -140,10 +148,10 @@ static __always_inline void open_hole(struct direction *d, const struct packet *
 			return;
 		}
 		COUNT_TABLE(TABLE_HOLES, inserted);
-		h = bpf_map_lookup_elem(&holes, &key);
+		w.holes = bpf_map_lookup_elem(&holes, &key);
 	}
-	if (h)
-		add_hole(d, h, d->seq_high, p->seq);
+	if (w.holes)
+		add_hole(d, &w, d->seq_high, p->seq);
 }
 
 /* How many of a packet's segments fill a hole that ends before END. */
@@ -163,8 +171,8 @@ static __always_inline __u32 fill_holes(struct direction *d, const struct packet
 		return 0;
 	bpf_loop(HOLES, fill_hole, &w, 0);
 	d->holes = w.count;
-	if (w.rest.start != w.rest.end)
-		add_hole(d, w.holes, w.rest.start, w.rest.end);
+	if (w.split)
+		add_hole(d, &w, w.start, w.end);
 	if (!d->holes)
 		remove_holes(d, &key);
 	return __builtin_popcountll(w.filled);

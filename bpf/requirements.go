@@ -62,6 +62,9 @@ func haveAtomics() error {
 // what a probe has shown.
 func explain(step string, err error) error {
 	missing := missingCapabilities()
+	if len(missing) == 0 && !hasCapability(unix.CAP_PERFMON) {
+		missing = append(missing, "capability CAP_PERFMON (in Linux since 5.8): without it the verifier of many kernels refuses the program")
+	}
 	for _, why := range []string{refusedBPF(), foreignUserNamespace()} {
 		if len(missing) == 0 && why != "" {
 			missing = []string{why}
@@ -134,8 +137,8 @@ func hasSeccompFilter() bool {
 	return err == nil && bytes.Contains(status, []byte("\nSeccomp:\t2\n"))
 }
 
-// hasCapability reports whether this process has a capability in force. CAP_SYS_ADMIN stands for CAP_BPF, as it does in
-// the kernel (include/linux/capability.h, bpf_capable).
+// hasCapability reports whether this process has a capability in force. CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON,
+// as it does in the kernel (include/linux/capability.h, bpf_capable and perfmon_capable).
 func hasCapability(bit uint) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -143,5 +146,5 @@ func hasCapability(bit uint) bool {
 		return false
 	}
 	has := func(bit uint) bool { return data[bit/32].Effective&(1<<(bit%32)) != 0 }
-	return has(bit) || bit == unix.CAP_BPF && has(unix.CAP_SYS_ADMIN)
+	return has(bit) || bit != unix.CAP_NET_ADMIN && has(unix.CAP_SYS_ADMIN)
 }

@@ -22,12 +22,16 @@ static __always_inline __u32 scatter(__u32 n)
 
 static __always_inline struct source *take_source(const struct packet *p)
 {
-	struct source *s = bpf_map_lookup_elem(&sources, p->key.remote);
+	struct address {
+		__u64 half[2];
+	} key; /* in the function's own stack, see take_record */
+	__builtin_memcpy(&key, p->key.remote, sizeof(key));
+	struct source *s = bpf_map_lookup_elem(&sources, &key);
 	if (s)
 		return s;
-	if (!bpf_map_update_elem(&sources, p->key.remote, (void *)&new_source, BPF_NOEXIST))
+	if (!bpf_map_update_elem(&sources, &key, (void *)&new_source, BPF_NOEXIST))
 		COUNT_TABLE(TABLE_SOURCES, inserted);
-	s = bpf_map_lookup_elem(&sources, p->key.remote);
+	s = bpf_map_lookup_elem(&sources, &key);
 	if (!s)
 		COUNT_TABLE(TABLE_SOURCES, refused);
 	return s;

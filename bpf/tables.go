@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/cilium/ebpf"
 
@@ -56,6 +57,9 @@ func configure(o Options) (*ebpf.CollectionSpec, error) {
 	spec.Maps[fivetupleMapVerdicts].MaxEntries = o.Tables.Verdicts
 	if err := spec.Variables[fivetupleVarMidstreamAny].Set(o.Midstream == MidstreamAny); err != nil {
 		return nil, fmt.Errorf("set midstream: %w", err)
+	}
+	if err := spec.Variables[fivetupleVarStoresInOrder].Set(runtime.GOARCH == "amd64"); err != nil {
+		return nil, fmt.Errorf("set the order of stores: %w", err)
 	}
 	if err := spec.Variables[fivetupleVarFirstPayloadOff].Set(o.FirstPayload == FirstPayloadOff); err != nil {
 		return nil, fmt.Errorf("set first_payload: %w", err)

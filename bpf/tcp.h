@@ -99,6 +99,25 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 	return RECORDED_FLOW;
 }
 
+/*
+ * The same for what comes by a global function below: compiled once for each direction, so that its three callers share
+ * the code and have the stack to themselves. Static, so that the verifier knows whose memory the record is.
+ */
+static __noinline int count_rare_rx(struct __sk_buff *skb, struct flow_record *r, const struct packet *p)
+{
+	return count_on_flow(skb, r, p, RX);
+}
+
+static __noinline int count_rare_tx(struct __sk_buff *skb, struct flow_record *r, const struct packet *p)
+{
+	return count_on_flow(skb, r, p, TX);
+}
+
+static __always_inline int count_rare(struct __sk_buff *skb, struct flow_record *r, const struct packet *p, int dir)
+{
+	return dir == RX ? count_rare_rx(skb, r, p) : count_rare_tx(skb, r, p);
+}
+
 /* The entry was removed, and perhaps used again, between the look-up and the lock. */
 #define ELSEWHERE (-1)
 
@@ -126,18 +145,22 @@ static __always_inline int segment_on_flow(struct __sk_buff *skb, struct flow_re
 	return reason;
 }
 
-/* The record of the packet's 5-tuple, locked and, if it is new, empty but for its tag; or 0 with the reason. */
-static __always_inline struct flow_record *take_record(const struct packet *p, int *reason)
+/*
+ * The record of the packet's 5-tuple, locked and, if it is new, empty but for its tag; or 0 with the reason. KEY is the
+ * packet's, in this function's own stack: before Linux 6.2 the verifier takes no key from behind a pointer that a
+ * global function got.
+ */
+static __always_inline struct flow_record *take_record(const struct packet *p, const struct flow_key *key, int *reason)
 {
 	struct flow_record *r;
-	if (!bpf_map_update_elem(&flows, &p->key, (void *)&blank, BPF_NOEXIST)) {
+	if (!bpf_map_update_elem(&flows, key, (void *)&blank, BPF_NOEXIST)) {
 		COUNT_TABLE(TABLE_FLOWS, inserted);
-		r = bpf_map_lookup_elem(&flows, &p->key);
+		r = bpf_map_lookup_elem(&flows, key);
 		if (r)
 			r->conn.tag = tag(p);
 		return r;
 	}
-	r = bpf_map_lookup_elem(&flows, &p->key);
+	r = bpf_map_lookup_elem(&flows, key);
 	*reason = r ? CONTENDED : TABLE_FULL;
 	if (!r)
 		COUNT_TABLE(TABLE_FLOWS, refused);
@@ -210,15 +233,16 @@ static __always_inline void drop_all_holes(struct flow_record *r, const struct f
  * Moves a locked half-open entry to the flow table and counts the segment there. A writer that waits for the entry's
  * lock meanwhile finds STATE_PROMOTED and looks in the flow table.
  */
-static __always_inline int promote(struct __sk_buff *skb, struct conn *half, const struct packet *p, int dir)
+static __always_inline int promote(struct __sk_buff *skb, struct conn *half, const struct packet *p,
+				   const struct flow_key *key, int dir)
 {
 	int reason = CONTENDED;
-	struct flow_record *r = take_record(p, &reason);
+	struct flow_record *r = take_record(p, key, &reason);
 	if (!r)
 		return reason;
-	drop_all_holes(r, &p->key);
+	drop_all_holes(r, key);
 	fill_record(r, half);
-	reason = count_on_flow(skb, r, p, dir);
+	reason = count_rare(skb, r, p, dir);
 	take_handshake_round_trip(r);
 	half->state = STATE_PROMOTED;
 	unlock(&r->conn.lock);
@@ -227,12 +251,13 @@ static __always_inline int promote(struct __sk_buff *skb, struct conn *half, con
 }
 
 /* A connection older than the program. */
-static __always_inline int midstream_segment(struct __sk_buff *skb, const struct packet *p, int dir)
+static __always_inline int midstream_segment(struct __sk_buff *skb, const struct packet *p, const struct flow_key *key,
+					     int dir)
 {
 	if (!midstream_any && (p->flags & TCP_RST || !is_connected(socket_state(skb, p))))
 		return NO_CONNECTION;
 	int reason = CONTENDED;
-	struct flow_record *r = take_record(p, &reason);
+	struct flow_record *r = take_record(p, key, &reason);
 	if (!r)
 		return reason;
 	int begun = !r->conn.id;
@@ -241,7 +266,7 @@ static __always_inline int midstream_segment(struct __sk_buff *skb, const struct
 		r->conn.state = STATE_OPEN;
 		r->conn.origin = ORIGIN_MIDSTREAM;
 	}
-	reason = count_on_flow(skb, r, p, dir);
+	reason = count_rare(skb, r, p, dir);
 	unlock(&r->conn.lock);
 	if (begun)
 		count_source_flow(p, 0);
@@ -261,26 +286,28 @@ static __always_inline void restart_half_open(struct conn *half, const struct pa
 }
 
 /* 1 if the peer's SYN-ACK, of which there is no half-open entry, answers no SYN of this host: somebody forged that. */
-static __always_inline int is_unsolicited(struct __sk_buff *skb, const struct packet *p, int dir)
+static __always_inline int is_unsolicited(struct __sk_buff *skb, const struct packet *p, const struct flow_key *key,
+					  int dir)
 {
 	return !midstream_any && dir == RX && (p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK) &&
-	       !bpf_map_lookup_elem(&flows, &p->key) && !is_opening(socket_state(skb, p));
+	       !bpf_map_lookup_elem(&flows, key) && !is_opening(socket_state(skb, p));
 }
 
 /* The half-open entry of the packet's 5-tuple, locked; a SYN makes one; or 0 with the reason. */
-static __always_inline struct conn *take_half_open(struct __sk_buff *skb, const struct packet *p, int dir, int *reason)
+static __always_inline struct conn *take_half_open(struct __sk_buff *skb, const struct packet *p,
+						   const struct flow_key *key, int dir, int *reason)
 {
-	struct conn *half = bpf_map_lookup_elem(&half_open, &p->key);
+	struct conn *half = bpf_map_lookup_elem(&half_open, key);
 	*reason = NO_CONNECTION;
 	if (!half) {
 		if (!(p->flags & TCP_SYN))
 			return 0;
-		if (is_unsolicited(skb, p, dir)) {
+		if (is_unsolicited(skb, p, key, dir)) {
 			*reason = UNSOLICITED_SYN_ACK;
 			return 0;
 		}
-		int inserted = !bpf_map_update_elem(&half_open, &p->key, (void *)&blank.conn, BPF_NOEXIST);
-		half = bpf_map_lookup_elem(&half_open, &p->key);
+		int inserted = !bpf_map_update_elem(&half_open, key, (void *)&blank.conn, BPF_NOEXIST);
+		half = bpf_map_lookup_elem(&half_open, key);
 		if (inserted)
 			COUNT_TABLE(TABLE_HALF_OPEN, inserted);
 		else if (!half)
@@ -299,7 +326,8 @@ static __always_inline struct conn *take_half_open(struct __sk_buff *skb, const 
 }
 
 /* Counts a segment on a locked half-open entry, or moves the entry if the handshake is complete. */
-static __always_inline int count_on_half_open(struct __sk_buff *skb, struct conn *half, const struct packet *p, int dir)
+static __always_inline int count_on_half_open(struct __sk_buff *skb, struct conn *half, const struct packet *p,
+					      const struct flow_key *key, int dir)
 {
 	struct news news = {};
 
@@ -308,7 +336,7 @@ static __always_inline int count_on_half_open(struct __sk_buff *skb, struct conn
 	if (!own_interface(half, &half->dir[dir], p, skb->ifindex))
 		return OTHER_INTERFACE;
 	if (completes(half, p, dir))
-		return promote(skb, half, p, dir);
+		return promote(skb, half, p, key, dir);
 	count_segment(skb, half, p, dir, 0, &news);
 	return RECORDED_HALF_OPEN;
 }
@@ -350,17 +378,18 @@ static __always_inline int is_elsewhere(const struct conn *half, const struct fl
 static __always_inline int segment_without_record(struct __sk_buff *skb, const struct packet *p, int dir)
 {
 	int reason;
-	struct conn *half = take_half_open(skb, p, dir, &reason);
+	const struct flow_key own = p->key, *key = &own;
+	struct conn *half = take_half_open(skb, p, key, dir, &reason);
 	if (!half && reason != NO_CONNECTION)
 		return reason;
-	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
+	struct flow_record *r = bpf_map_lookup_elem(&flows, key);
 
 	if (half && is_elsewhere(half, r, p, dir)) {
 		unlock(&half->lock);
 		half = 0;
 	}
 	if (!half) {
-		reason = r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, dir);
+		reason = r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, key, dir);
 		return reason == ELSEWHERE ? CONTENDED : reason;
 	}
 	if (r && p->flags & TCP_SYN && take(&r->conn, p) == PARSED) {
@@ -369,7 +398,7 @@ static __always_inline int segment_without_record(struct __sk_buff *skb, const s
 	}
 	if (half->state == STATE_PROMOTED)
 		renew_half_open(half, p->now);
-	reason = count_on_half_open(skb, half, p, dir);
+	reason = count_on_half_open(skb, half, p, key, dir);
 	unlock(&half->lock);
 	return reason;
 }

@@ -10,12 +10,13 @@
 /* The packet's entry, locked; or 0 with the reason. */
 static __always_inline struct conn *take_udp_entry(const struct packet *p, int *reason)
 {
-	struct conn *c = bpf_map_lookup_elem(&udp, &p->key);
+	const struct flow_key own = p->key, *key = &own; /* see take_record */
+	struct conn *c = bpf_map_lookup_elem(&udp, key);
 	*reason = CONTENDED;
 	if (c)
 		return take(c, p) == PARSED ? c : 0;
-	int inserted = !bpf_map_update_elem(&udp, &p->key, (void *)&blank.conn, BPF_NOEXIST);
-	c = bpf_map_lookup_elem(&udp, &p->key);
+	int inserted = !bpf_map_update_elem(&udp, key, (void *)&blank.conn, BPF_NOEXIST);
+	c = bpf_map_lookup_elem(&udp, key);
 	if (!c) {
 		*reason = TABLE_FULL;
 		COUNT_TABLE(TABLE_UDP, refused);

@@ -16,7 +16,7 @@ func (a *app) newAgentCommand() *cobra.Command {
 		Use:   "agent",
 		Short: "Load the kernel program, attach it, and keep its tables",
 		Long: "Load the kernel program, attach it to the interfaces of this network namespace, publish its tables, and\n" +
-			"remove old records. Wants CAP_BPF and CAP_NET_ADMIN, and CAP_SYS_ADMIN if it has to mount a BPF file system.\n\n" + signalsHelp,
+			"remove old records. Requires CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and CAP_SYS_ADMIN if it has to mount a BPF file system.\n\n" + signalsHelp,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.load()

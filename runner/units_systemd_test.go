@@ -103,7 +103,7 @@ func TestUnitsFitTheSettings(t *testing.T) {
 	agent.want(t, hardened())
 	agent.want(t, map[string]string{
 		"Service.ExecStart": "/usr/local/bin/fivetuple agent", "Service.User": "root", "Service.Group": runner["Service.Group"][0],
-		"Service.CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN", "Service.ReadWritePaths": settings.Agent.Pins.Path, "Unit.RequiresMountsFor": settings.Agent.Pins.Path,
+		"Service.CapabilityBoundingSet": "CAP_BPF CAP_NET_ADMIN CAP_PERFMON", "Service.ReadWritePaths": settings.Agent.Pins.Path, "Unit.RequiresMountsFor": settings.Agent.Pins.Path,
 	})
 	quota := readUnit(t, "fivetuple-quota.service")
 	quota.want(t, hardened())
