@@ -30,8 +30,9 @@ func (t *tables) program(s side) *ebpf.Program {
 
 // attachment is a program on one side of an interface. Close leaves it in force if it is pinned; Remove never does.
 type attachment interface {
-	// InForce reports whether the program is still on its interface: anybody with CAP_NET_ADMIN may take it off.
-	InForce() (bool, error)
+	// InForce reports whether the program is still on its interface, and which programs of others run before it, separated
+	// by spaces: anybody with CAP_NET_ADMIN may take it off, and put another one before it.
+	InForce() (on bool, ahead string, err error)
 	Close() error
 	Remove() error
 }

@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -55,7 +56,43 @@ func (f *foreign) attachTCX(t *testing.T, ifindex int, s side, anchor link.Ancho
 	t.Cleanup(func() { _ = l.Close() })
 }
 
+// hasTCX reports whether the kernel has TCX. One of Linux 6.6 or newer has to have it.
+func hasTCX(t testing.TB) bool {
+	t.Helper()
+	_, err := link.QueryPrograms(link.QueryOptions{Target: 1, Attach: ebpf.AttachTCXIngress})
+	if err == nil {
+		return true
+	}
+	var uts unix.Utsname
+	must(t, unix.Uname(&uts))
+	var major, minor int
+	if _, scanned := fmt.Sscanf(unix.ByteSliceToString(uts.Release[:]), "%d.%d", &major, &minor); scanned != nil || major > 6 || major == 6 && minor >= 6 {
+		t.Fatalf("this kernel must have TCX: %v", err)
+	}
+	return false
+}
+
+// needTCX leaves out a test of TCX itself on a kernel that is too old for it.
+func needTCX(t testing.TB) {
+	t.Helper()
+	if !hasTCX(t) {
+		t.Skip("left out: no TCX, which is in Linux since 6.6")
+	}
+}
+
+// attachOnEgress puts somebody else's program on an interface, for as long as that lives.
+func attachOnEgress(l netlink.Link, p *ebpf.Program) error {
+	qdisc := &netlink.GenericQdisc{QdiscType: "clsact", QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: l.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+	}}
+	return errors.Join(netlink.QdiscAdd(qdisc), netlink.FilterAdd(&netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: l.Attrs().Index, Parent: netlink.HANDLE_MIN_EGRESS, Protocol: unix.ETH_P_ALL, Priority: 1},
+		Fd:          p.FD(), Name: "stranger", DirectAction: true,
+	}))
+}
+
 func TestForeignTCXProgramsGoOn(t *testing.T) {
+	needTCX(t)
 	inNamespace(t)
 	lo := linkNamed(t, "lo").Attrs().Index
 	before, after := newForeign(t, -1), newForeign(t, -1)
@@ -82,6 +119,7 @@ func TestForeignTCXProgramsGoOn(t *testing.T) {
 
 // TestStrangersLinkIsNotUpdated: what lies where our pins lie is not ours for that.
 func TestStrangersLinkIsNotUpdated(t *testing.T) {
+	needTCX(t)
 	inNamespace(t)
 	stranger := newForeign(t, -1)
 	lo := linkNamed(t, "lo").Attrs().Index
@@ -126,7 +164,7 @@ func attachBoth(t *testing.T, l netlink.Link, loaded *tables) (both []attachment
 }
 
 // filters returns the BPF filters of a side by name, and fails if two have one name.
-func filters(t *testing.T, l netlink.Link, s side) map[string]*netlink.BpfFilter {
+func filters(t testing.TB, l netlink.Link, s side) map[string]*netlink.BpfFilter {
 	t.Helper()
 	list, err := netlink.FilterList(l, clsactParent(s))
 	must(t, err)

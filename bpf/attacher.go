@@ -47,6 +47,7 @@ type attacher struct {
 type watched struct {
 	link  netlink.Link
 	sides map[side]attachment // one that is not there could not be attached again
+	ahead map[side]string     // programs of others that run before it, as they were logged
 	// Where somebody detaches the program: when it may be attached again, and the rest after that.
 	retry uint64
 	rest  time.Duration
@@ -107,8 +108,12 @@ func (a *attacher) choose(starting bool) ([]netlink.Link, error) {
 	if whole {
 		a.forget(links)
 	}
-	chosen, err := choose(links, a.patterns)
-	if starting && err == nil && len(chosen) == 0 {
+	patterns, err := resolveListeners(a.patterns)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(links, patterns)
+	if starting && err == nil && len(chosen) == 0 && !namesListener(a.patterns) {
 		err = fmt.Errorf("%w: none fits %q", ErrInterface, a.patterns)
 	}
 	if !starting {
@@ -149,7 +154,7 @@ func isTransient(err error) bool {
 }
 
 func (a *attacher) attachOne(l netlink.Link) error {
-	w := &watched{link: l, sides: make(map[side]attachment)}
+	w := &watched{link: l, sides: make(map[side]attachment), ahead: make(map[side]string)}
 	for _, s := range sides() {
 		at, err := attach(l, s, a.tables, a.pins)
 		if err != nil {
@@ -212,15 +217,31 @@ func (a *attacher) detached(w *watched) (off []side) {
 			off = append(off, s)
 			continue
 		}
-		on, err := at.InForce()
+		on, ahead, err := at.InForce()
 		switch {
 		case err != nil: // most likely the interface is gone, which the next list shows
 			a.log.Debug().Err(err).Str("interface", w.link.Attrs().Name).Msg("failed to check attachment, retrying")
 		case !on:
 			off = append(off, s)
+		default:
+			a.noteAhead(w, s, ahead)
 		}
 	}
 	return off
+}
+
+// noteAhead logs when programs of others begin, or cease, to run before ours on a side: what they take, ours does not see.
+func (a *attacher) noteAhead(w *watched, s side, ahead string) {
+	if w.ahead[s] == ahead {
+		return
+	}
+	w.ahead[s] = ahead
+	log := a.log.With().Str("interface", w.link.Attrs().Name).Str("side", string(s)).Logger()
+	if ahead == "" {
+		log.Info().Msg("no other program runs before fivetuple's")
+		return
+	}
+	log.Warn().Str("programs", ahead).Msg("another program runs before fivetuple's: packets that it drops or redirects are not counted")
 }
 
 // attachAgain puts programs back. Each time the rest before the next attempt doubles: who detaches them for a reason of

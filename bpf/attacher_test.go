@@ -31,10 +31,14 @@ func tool(t testing.TB, name string, args ...string) {
 	}
 }
 
-// detach has bpftool detach our links from the sides of an interface.
+// detach has bpftool detach our links from the sides of an interface, or tc remove our filters where there is no TCX.
 func detach(t testing.TB, name string, from ...side) {
 	t.Helper()
 	for _, s := range from {
+		if !hasTCX(t) {
+			tool(t, "tc", "filter", "del", "dev", name, string(s))
+			continue
+		}
 		chain, err := link.QueryPrograms(link.QueryOptions{Target: linkNamed(t, name).Attrs().Index, Attach: attachType(s)})
 		must(t, err)
 		for _, p := range chain.Programs {
@@ -115,7 +119,7 @@ func TestClsactInForce(t *testing.T) {
 	loaded, lo := clsactTables(t), linkNamed(t, "lo")
 	inForce := func(a attachment) bool {
 		t.Helper()
-		on, err := a.InForce()
+		on, _, err := a.InForce()
 		must(t, err)
 		return on
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -29,16 +30,24 @@ func (f *filter) Remove() error {
 	return nil
 }
 
-// InForce implements attachment.
-func (f *filter) InForce() (bool, error) {
+// InForce implements attachment. The kernel lists filters in the order in which they run.
+func (f *filter) InForce() (on bool, ahead string, err error) {
 	filters, err := dump(func() ([]netlink.Filter, error) { return netlink.FilterList(f.link, clsactParent(f.side)) })
 	if err != nil {
-		return false, fmt.Errorf("list filters: %w", err)
+		return false, "", fmt.Errorf("list filters: %w", err)
 	}
-	return slices.ContainsFunc(filters, func(other netlink.Filter) bool {
+	place := slices.IndexFunc(filters, func(other netlink.Filter) bool {
 		own, ok := other.(*netlink.BpfFilter)
 		return ok && own.Name == f.Name && ebpf.ProgramID(own.Id) == f.id
-	}), nil
+	})
+	if place < 0 {
+		return false, "", nil
+	}
+	var before []string
+	for _, other := range filters[:place] {
+		before = append(before, fmt.Sprintf("%s[pref %d]", other.Type(), other.Attrs().Priority))
+	}
+	return true, strings.Join(before, " "), nil
 }
 
 // attachClsact adds the program to the interface's clsact qdisc, which it makes if there is none. Filters of others stay

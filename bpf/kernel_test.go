@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,13 +88,92 @@ func newKernel(t testing.TB, set ...func(*Options)) *kernel {
 	for _, s := range set {
 		s(&o)
 	}
-	spec, err := configure(o)
-	must(t, err)
-	must(t, spec.Variables[fivetupleVarClockFromSkb].Set(true))
-	loaded, err := load(spec, nil)
-	must(t, err)
-	t.Cleanup(func() { _ = loaded.Close() })
+	loaded := takeIdle(t, o)
 	return &kernel{tables: loaded, t: t, now: 1}
+}
+
+// idle are loaded programs with empty tables, by their options: the verifier takes most of the time of a short test, and on an emulated
+// CPU a second.
+var (
+	idleMu sync.Mutex
+	idle   = make(map[string]*tables)
+)
+
+// takeIdle returns programs that no other test uses, and keeps them for the next one when the test has passed.
+func takeIdle(t testing.TB, o Options) *tables {
+	t.Helper()
+	key := fmt.Sprintf("%+v", o)
+	idleMu.Lock()
+	loaded := idle[key]
+	delete(idle, key)
+	idleMu.Unlock()
+	if loaded == nil {
+		spec, err := configure(o)
+		must(t, err)
+		must(t, spec.Variables[fivetupleVarClockFromSkb].Set(true))
+		loaded, err = load(spec, nil)
+		must(t, err)
+	}
+	t.Cleanup(func() {
+		idleMu.Lock()
+		defer idleMu.Unlock()
+		if idle[key] != nil || t.Failed() || loaded.empty() != nil {
+			_ = loaded.Close()
+			return
+		}
+		idle[key] = loaded
+	})
+	return loaded
+}
+
+// empty makes the tables as they are when they were just loaded, and pinned nowhere.
+func (t *tables) empty() error {
+	for _, m := range t.shared() {
+		if err := m.Unpin(); err != nil {
+			return err
+		}
+		switch m.Type() {
+		case ebpf.PerCPUArray:
+			zeros := make([][]byte, ebpf.MustPossibleCPU())
+			for i := range zeros {
+				zeros[i] = make([]byte, m.ValueSize())
+			}
+			for i := range m.MaxEntries() {
+				if err := m.Put(i, zeros); err != nil {
+					return err
+				}
+			}
+		case ebpf.Array:
+			if err := m.Put(uint32(0), make([]byte, m.ValueSize())); err != nil {
+				return err
+			}
+		default:
+			if err := deleteAll(m.Map); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func deleteAll(m *ebpf.Map) error {
+	var keys [][]byte
+	key := make([]byte, m.KeySize())
+	for err := m.NextKey(nil, &key); ; err = m.NextKey(key, &key) {
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		keys = append(keys, slices.Clone(key))
+	}
+	for _, key := range keys {
+		if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func midstreamAny(o *Options) { o.Midstream = MidstreamAny }

@@ -16,7 +16,8 @@ import (
 // Options are the agent's settings, the section `agent` of fivetuple.yaml.
 type Options struct {
 	// Interfaces are the names, or shell patterns of names, of the interfaces to attach to. A pattern never
-	// picks a port of a bond or a bridge whose master it picks too; a plain name is always taken.
+	// picks a port of a bond or a bridge whose master it picks too; a plain name is always taken. "listener:PORT" stands
+	// for the interfaces that carry the addresses on which a socket listens on that TCP port.
 	Interfaces []string `koanf:"interfaces"`
 	// Pins says where the tables can be found, and who may read them.
 	Pins PinOptions `koanf:"pins"`
@@ -137,6 +138,12 @@ func (o Options) validateInterfaces() error {
 		return fmt.Errorf("interfaces: %d names given, range 1..%d", n, maxInterfaces)
 	}
 	for i, pattern := range o.Interfaces {
+		if _, ok, err := listenerPort(pattern); ok {
+			if err != nil {
+				return fmt.Errorf("interfaces[%d]: %w", i, err)
+			}
+			continue
+		}
 		if _, err := path.Match(pattern, "eth0"); err != nil || pattern == "" || strings.Contains(pattern, "/") {
 			return fmt.Errorf("interfaces[%d]: %q is not an interface name or a shell pattern of one", i, pattern)
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -23,23 +23,49 @@ type tcxLink struct {
 func (l tcxLink) Remove() error { return errors.Join(l.Unpin(), l.Close()) }
 
 // InForce implements attachment.
-func (l tcxLink) InForce() (bool, error) { return isOnTCX(l.Link, l.ifindex, l.side) }
+func (l tcxLink) InForce() (on bool, ahead string, err error) {
+	place, chain, err := placeOnTCX(l.Link, l.ifindex, l.side)
+	if place < 0 || err != nil {
+		return false, "", err
+	}
+	return true, describePrograms(chain[:place]), nil
+}
 
-// isOnTCX reports whether a link is in the chain of this namespace's interface: a link knows an interface only by its
-// index, which another namespace has, too.
-func isOnTCX(l link.Link, ifindex int, s side) (bool, error) {
+// placeOnTCX returns the place of a link in the chain of this namespace's interface, and the chain; -1: it is not there. A
+// link knows an interface only by its index, which another namespace has, too.
+func placeOnTCX(l link.Link, ifindex int, s side) (int, []ebpf.ProgramID, error) {
 	info, err := l.Info()
 	if err != nil {
-		return false, fmt.Errorf("ask for the link: %w", err)
+		return -1, nil, fmt.Errorf("ask for the link: %w", err)
 	}
 	chain, err := link.QueryPrograms(link.QueryOptions{Target: ifindex, Attach: attachType(s)})
 	if err != nil {
-		return false, fmt.Errorf("list the programs of interface %d, %s: %w", ifindex, s, err)
+		return -1, nil, fmt.Errorf("list the programs of interface %d, %s: %w", ifindex, s, err)
 	}
-	return slices.ContainsFunc(chain.Programs, func(p link.AttachedProgram) bool {
-		id, ok := p.LinkID()
-		return ok && id == info.ID
-	}), nil
+	place, ids := -1, make([]ebpf.ProgramID, len(chain.Programs))
+	for i, p := range chain.Programs {
+		ids[i] = p.ID
+		if id, ok := p.LinkID(); ok && id == info.ID {
+			place = i
+		}
+	}
+	return place, ids, nil
+}
+
+// describePrograms returns names and numbers, as bpftool prints them. Without CAP_SYS_ADMIN there are only numbers.
+func describePrograms(ids []ebpf.ProgramID) string {
+	var programs []string
+	for _, id := range ids {
+		name := ""
+		if p, err := ebpf.NewProgramFromID(id); err == nil {
+			if info, err := p.Info(); err == nil {
+				name = info.Name
+			}
+			_ = p.Close()
+		}
+		programs = append(programs, fmt.Sprintf("%s[%d]", name, id))
+	}
+	return strings.Join(programs, " ")
 }
 
 // attachTCX updates the pinned link of an earlier agent in place, so that no packet is missed, or makes one at the head
@@ -102,11 +128,11 @@ func adoptTCX(path string, ifindex int, s side) (link.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open pinned link: %w", err)
 	}
-	on, err := isOnTCX(l, ifindex, s)
+	place, _, err := placeOnTCX(l, ifindex, s)
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	if on {
+	if place >= 0 {
 		return l, nil
 	}
 	return nil, errors.Join(l.Unpin(), l.Close())
