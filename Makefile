@@ -19,7 +19,7 @@ VULNDB ?= https://vuln.go.dev
 # How many inputs each fuzz target tries.
 FUZZ ?= 1000000
 
-.PHONY: help generate build cross demo test conformance evaluate compose-smoke full fuzz bench lint vulncheck fmt clean
+.PHONY: help generate build cross demo test conformance evaluate kernels compose-smoke full fuzz bench lint vulncheck fmt clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -58,6 +58,23 @@ evaluate: build ## Say how well attacks are found, and how rarely ordinary traff
 	@$(BUILD) -o bin/evaluate ./examples/evaluate
 	@bin/evaluate --binary bin/fivetuple $(ARGS) "$(PCAPS)"
 
+kernels: build ## Boot Debian's kernels in qemu and run the checks of the kernel part in each (requires root, qemu-system-x86; PCAPS=DIR; ARGS="-only ^6.1[.] -checks load -full")
+	@echo "build: bin/demo, bin/conformance, bin/bpf.test, bin/kernels-guest, bin/kernels"
+	@$(BUILD) -o bin/demo ./examples/demo
+	@$(BUILD) -o bin/conformance ./examples/conformance
+	@$(BUILD) -o bin/kernels-guest ./examples/kernels/guest
+	@$(BUILD) -o bin/kernels ./examples/kernels
+	@CGO_ENABLED=0 $(GO) test -c -trimpath -o bin/bpf.test ./bpf
+	@CGO_ENABLED=0 $(GO) test -c -trimpath -o bin/stack.test ./examples/stack
+	@mkdir -p bin/arm64
+	@GOARCH=arm64 $(BUILD) -o bin/arm64/fivetuple ./runner
+	@GOARCH=arm64 $(BUILD) -o bin/arm64/demo ./examples/demo
+	@GOARCH=arm64 $(BUILD) -o bin/arm64/conformance ./examples/conformance
+	@GOARCH=arm64 $(BUILD) -o bin/arm64/kernels-guest ./examples/kernels/guest
+	@GOARCH=arm64 CGO_ENABLED=0 $(GO) test -c -trimpath -o bin/arm64/bpf.test ./bpf
+	@GOARCH=arm64 CGO_ENABLED=0 $(GO) test -c -trimpath -o bin/arm64/stack.test ./examples/stack
+	@bin/kernels -pcaps "$(PCAPS)" $(ARGS)
+
 compose-smoke: ## Run the Compose stack by Docker Compose and podman, restart and kill every part, and print how it heals (requires root; ARGS="--rounds 3")
 	@echo "build: bin/docker-compose; $(FIRST_TIME)"
 	@CGO_ENABLED=0 $(GO) -C examples/compose/tool build -o $(CURDIR)/bin/docker-compose github.com/docker/compose/v5/cmd
@@ -69,6 +86,7 @@ compose-smoke: ## Run the Compose stack by Docker Compose and podman, restart an
 full: ## Run what takes longer than CI may: a million calls and their like, and three rounds of the Compose stack (requires root)
 	FIVETUPLE_FULL=1 FIVETUPLE_DIFFERENTIAL=1000000 FIVETUPLE_REPLIES=1000000 $(GO) test -count=1 -p 1 -timeout 60m ./runner/server ./runner/share ./correlator/store
 	$(MAKE) compose-smoke ARGS="--rounds 3"
+	$(MAKE) kernels ARGS="-full"
 
 fuzz: ## Try a million malformed frames of each kind on the protocol server, with a bound of memory (FUZZ=1000000)
 	for target in FuzzFrame FuzzPrepareConf FuzzHTTPReqCall; do $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ)x ./runner/server; done

@@ -17,8 +17,11 @@ import (
 // binary is the fivetuple program that the tests run.
 var binary string
 
-// TestMain builds the program once.
+// TestMain builds the program once, unless FIVETUPLE_BINARY names one: a guest of make kernels has no compiler.
 func TestMain(m *testing.M) {
+	if binary = os.Getenv("FIVETUPLE_BINARY"); binary != "" {
+		os.Exit(m.Run())
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "fivetuple-test-")
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"fivetuple/bpf"
 	"fivetuple/examples/gateway"
 	"fivetuple/examples/lab"
 )
@@ -139,16 +140,22 @@ func (s *Stack) openRoad() (err error) {
 	return err
 }
 
-// StartAgent starts the agent in the gateway's namespace and waits for its tables.
+// StartAgent starts the agent in the gateway's namespace and waits until it has published that it watches the interfaces.
 func (s *Stack) StartAgent(ctx context.Context) (err error) {
+	clock, err := bpf.NewClock()
+	if err != nil {
+		return err
+	}
 	cmd := exec.Command(s.options.Binary, "agent", "--config", s.path(settingsFile))
 	if s.agent, err = startProcess(cmd, s.options.Log, s.Lab.Gateway.Start); err != nil {
 		return err
 	}
+	reader, err := bpf.NewReader(s.Pins(), time.Minute, clock)
+	if err != nil {
+		return err
+	}
 	return s.agent.waitFor(ctx, func() bool {
-		tables, _ := filepath.Glob(filepath.Join(s.Pins(), "v*", "flows"))
-		links, _ := filepath.Glob(filepath.Join(s.Pins(), "links", "*"))
-		return len(tables) > 0 && len(links) == 2*len(watched())
+		return reader.Refresh() == nil && int(reader.State().Meta.Interfaces) == len(watched())
 	})
 }
 
