@@ -179,6 +179,9 @@ func TestStrangersPinsInAnOpenFileSystem(t *testing.T) {
 	} {
 		for _, what := range []string{"tables", "links", "root"} {
 			t.Run(name+" for "+what, func(t *testing.T) {
+				if what == "links" {
+					needTCX(t)
+				}
 				pins := pinFolder(t, true)
 				folder := filepath.Join(pins, "links")
 				path := pins
