@@ -35,6 +35,7 @@ func TestExchanges(t *testing.T) {
 		{"partly old request turns", []frame{rx(0, 10), tx(0, 20), rx(5, 10)}, [][2]int{{0, 0}, {1, 1}, {1, 0}}},
 		{"keep-alive never turns", []frame{rx(0, 10), tx(0, 20), rx(9, 1), rx(9, 0), rx(10, 10)}, [][2]int{{0, 0}, {2, 1}, {1, 0}}},
 		{"keep-alive before anything", []frame{{rx: true, flags: FlagSYN, seq: 99}, rx(99, 1), rx(100, 5)}, [][2]int{{1, 0}, {1, 0}}},
+		{"an ACK that overtakes its data", []frame{rx(0, 10), tx(0, 5), rx(20, 0), rx(10, 10), tx(5, 5)}, [][2]int{{0, 0}, {1, 1}, {1, 1}}},
 		{"filled hole", []frame{rx(0, 10), rx(20, 10), tx(0, 5), rx(10, 10)}, [][2]int{{0, 0}, {3, 1}}},
 		{"sequence wraps", []frame{rx(math.MaxUint32-4, 10), tx(0, 1), rx(5, 10), tx(1, 1), rx(5, 10)}, [][2]int{{0, 0}, {1, 1}, {2, 1}}},
 		{"Fast Open", []frame{{rx: true, flags: FlagSYN, seq: 99, payload: 8}, {flags: FlagSYN | FlagACK, seq: 7}, tx(8, 5), rx(108, 5)}, [][2]int{{0, 0}, {1, 1}, {1, 0}}},

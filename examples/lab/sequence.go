@@ -3,7 +3,7 @@ package lab
 // sequence follows the sequence numbers of one direction of a flow.
 type sequence struct {
 	known bool   // high means something
-	high  uint32 // highest sequence end seen; SYN and FIN count one
+	high  uint32 // highest sequence end seen; SYN and FIN count one, and a pure ACK's own number does not count
 	isn   uint32 // of the last SYN
 	syn   bool   // isn means something
 }
@@ -23,6 +23,9 @@ func (q *sequence) take(s Segment) bool {
 	}
 	if !q.known {
 		q.known, q.high = true, start
+	}
+	if s.PayloadLen == 0 && s.Flags&(FlagSYN|FlagFIN) == 0 {
+		return false // between two CPUs it may overtake the data that it was sent behind
 	}
 	end := start + uint32(s.PayloadLen)
 	fresh := s.PayloadLen > 0 && above(end, q.high)
