@@ -99,7 +99,8 @@ __noinline int kind_of(const struct beginning *b, __u32 length)
 __noinline int load_kind(struct __sk_buff *skb, __u32 offset, __u32 length)
 {
 	struct beginning b = {};
-	/* For the verifier: a comparison would be with length - 1, of which Linux 6.1 does not conclude that length is not 0. */
+	/* For the verifier: a comparison would be with length - 1, of which Linux 6.1 does not conclude that length is
+	 * not 0. */
 	length = ((length - 1) & (FIRST_BYTES - 1)) + 1;
 	if (bpf_skb_load_bytes(skb, offset, &b, length))
 		return PAYLOAD_NONE;
