@@ -15,6 +15,8 @@ import (
 // attached to nothing.
 type Replay struct {
 	tables   *tables
+	strict   *tables // the same tables, with the program of MidstreamSocket; nil: no packet has needed it
+	options  TableOptions
 	limits   frameLimits
 	replaced []Generation      // over whose records the 5-tuple's next one was written, the oldest first
 	txFirst  map[flow.Key]bool // of the generation in the flow table, from its exchange 1 on
@@ -32,22 +34,49 @@ var ErrNotTaken = errors.New("not taken by the kernel's test run")
 
 // NewReplay loads the program with room for numbers of TCP and of UDP flows.
 func NewReplay(tcp, udp int) (*Replay, error) {
-	spec, err := configure(Options{Tables: replayTables(tcp, udp), Midstream: MidstreamAny})
+	limits, err := probeFrameLimits()
+	if err != nil {
+		return nil, err
+	}
+	r := &Replay{options: replayTables(tcp, udp), limits: limits, txFirst: make(map[flow.Key]bool)}
+	if r.tables, err = r.load(MidstreamAny, nil); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// load loads the program as with a setting of midstream, over tables that are there or its own.
+func (r *Replay) load(midstream string, existing map[string]*ebpf.Map) (*tables, error) {
+	spec, err := configure(Options{Tables: r.options, Midstream: midstream})
 	if err != nil {
 		return nil, err
 	}
 	if err := setReplay(spec); err != nil {
 		return nil, err
 	}
-	limits, err := probeFrameLimits()
-	if err != nil {
-		return nil, err
+	return load(spec, existing)
+}
+
+// program returns that of a packet.
+func (r *Replay) program(p Packet) (*ebpf.Program, error) {
+	t := r.tables
+	if p.Unasked {
+		if r.strict == nil {
+			existing := make(map[string]*ebpf.Map)
+			for _, m := range r.tables.shared() {
+				existing[m.name] = m.Map
+			}
+			var err error
+			if r.strict, err = r.load(MidstreamSocket, existing); err != nil {
+				return nil, err
+			}
+		}
+		t = r.strict
 	}
-	t, err := load(spec, nil)
-	if err != nil {
-		return nil, err
+	if p.RX {
+		return t.Ingress, nil
 	}
-	return &Replay{tables: t, limits: limits, txFirst: make(map[flow.Key]bool)}, nil
+	return t.Egress, nil
 }
 
 // replayTables returns capacities at which no flow is refused and none makes room for another: an LRU evicts before it is
@@ -80,6 +109,9 @@ type Packet struct {
 	RX     bool
 	Time   time.Time
 	Key    flow.Key // its flow; the zero Key if it has none
+	// Unasked: this host had no socket for it, as an agent with MidstreamSocket sees. Of all others it is taken that they had one
+	// if the capture lacks the opening of their connection.
+	Unasked bool
 }
 
 // PacketOf returns a frame of a capture as a packet of a direction.
@@ -112,9 +144,9 @@ func ReplayTime(t time.Time) uint64 { return epoch + uint64(t.UnixNano()) }
 
 // Packet gives a frame to the program.
 func (r *Replay) Packet(p Packet) error {
-	program := r.tables.Egress
-	if p.RX {
-		program = r.tables.Ingress
+	program, err := r.program(p)
+	if err != nil {
+		return err
 	}
 	before, known, err := r.record(p.Key)
 	if err != nil {
@@ -157,7 +189,13 @@ func (r *Replay) record(k flow.Key) (record flow.Record, ok bool, err error) {
 }
 
 // Close removes program and tables.
-func (r *Replay) Close() error { return r.tables.Close() }
+func (r *Replay) Close() error {
+	err := r.tables.Close()
+	if r.strict != nil {
+		err = errors.Join(err, r.strict.Close())
+	}
+	return err
+}
 
 // Reasons returns how the packets left the program.
 func (r *Replay) Reasons() (Reasons, error) { return readReasons(r.tables.Reasons) }

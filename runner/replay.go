@@ -32,14 +32,14 @@ func newReplayCommand() *cobra.Command {
 	return cmd
 }
 
-// replay prints what the program makes of a capture. Packets that the kernel does not take are named, and make an error;
-// so does a file that ends in the middle of a packet, after what its whole packets give.
+// replay prints what the program makes of a capture. Packets that cannot be replayed, and those that the kernel does not take,
+// are named, and make an error; so does a file that ends in the middle of a packet, after what its whole packets give.
 func replay(w io.Writer, path, local string, asJSON bool) error {
-	frames, damage := capture.ReadFile(path)
-	if len(frames) == 0 {
-		return damage
+	c, damage := capture.ReadFile(path)
+	if len(c.Frames) == 0 {
+		return errors.Join(damage, c.SkipError())
 	}
-	sides := capture.Initiators(frames)
+	sides := capture.Initiators(c.Frames)
 	if local != "" {
 		prefix, err := parsePrefix(local)
 		if err != nil {
@@ -47,20 +47,20 @@ func replay(w io.Writer, path, local string, asJSON bool) error {
 		}
 		sides = capture.LocalPrefix(prefix)
 	}
-	r, err := bpf.NewReplay(capture.Count(frames))
+	r, err := bpf.NewReplay(capture.Count(c.Frames))
 	if err != nil {
 		return err
 	}
-	notTaken, err := feed(r, frames, sides)
+	notTaken, err := feed(r, c.Frames, sides)
 	if err == nil {
 		out := bufio.NewWriter(w)
-		closing := closing{Frames: len(frames), NotTaken: notTaken}
+		closing := closing{Frames: len(c.Frames), NotTaken: notTaken, Skipped: newSkipped(c.Skipped)}
 		err = errors.Join(printRecords(out, r, asJSON), printClosing(out, r, closing, asJSON), out.Flush())
 	}
 	for _, n := range notTaken {
 		err = errors.Join(err, fmt.Errorf("packet %d: %s", n.Packet, n.Error))
 	}
-	return errors.Join(err, r.Close(), damage)
+	return errors.Join(err, r.Close(), c.SkipError(), damage)
 }
 
 // feed gives the frames to the program, and returns those that it could not be given.

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"fivetuple/bpf"
+	"fivetuple/bpf/capture"
 	"fivetuple/correlator/flow"
 	"fivetuple/runner/printable"
 )
@@ -16,8 +17,24 @@ import (
 // closing is the last object printed.
 type closing struct {
 	Reasons  map[string]uint64 `json:"reasons"` // how the packets left the program, both directions together
-	Frames   int               `json:"frames"`  // packets in the capture
+	Frames   int               `json:"frames"`  // packets that were read
 	NotTaken []notTaken        `json:"not_taken,omitempty"`
+	Skipped  []skipped         `json:"skipped,omitempty"`
+}
+
+// skipped are packets of the file that cannot be replayed, for one reason.
+type skipped struct {
+	First int    `json:"first"` // numbers in the file, from 1
+	Last  int    `json:"last"`
+	Count int    `json:"count"`
+	Error string `json:"error"`
+}
+
+func newSkipped(all []capture.Skipped) (out []skipped) {
+	for _, s := range all {
+		out = append(out, skipped{s.First, s.Last, s.Count, s.Err.Error()})
+	}
+	return out
 }
 
 // notTaken is a packet that the kernel refused to run the program on.

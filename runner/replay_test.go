@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -183,4 +184,54 @@ func skip(t *testing.T, why string) {
 		t.Fatal("a skip is a failure here: ", why)
 	}
 	t.Skip(why)
+}
+
+// TestReplayReadsWhatTSharkReads: the captured lengths in testdata are above those on the wire.
+func TestReplayReadsWhatTSharkReads(t *testing.T) {
+	needRoot(t)
+	flows, last, err := replayFile(t, "../bpf/capture/testdata/caplen-above-len.pcap", "")
+	if err != nil || len(flows) != 1 || last.Frames != 8 {
+		t.Fatalf("%d flows, %+v: %v", len(flows), last, err)
+	}
+	if f := flows[0]; f.State != "closed" || f.RX.Packets != 4 || f.TX.Packets != 4 || f.Exchanges != 1 || f.RX.Bytes != 40+40+67+40 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestReplayGoesOnBehindAnotherLink: packets that cannot be replayed are named, and all others count.
+func TestReplayGoesOnBehindAnotherLink(t *testing.T) {
+	needRoot(t)
+	packets := connection(t, 1000)
+	path := filepath.Join(t.TempDir(), "two-links.pcapng")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := pcapgo.NewNgWriter(f, layers.LinkTypeRaw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wireless, err := w.AddInterface(pcapgo.NgInterface{LinkType: layers.LinkTypeIEEE802_11})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range packets {
+		for _, on := range []int{0, wireless} {
+			info := gopacket.CaptureInfo{Timestamp: time.UnixMilli(int64(i)), CaptureLength: len(p), Length: len(p), InterfaceIndex: on}
+			if err := w.WritePacket(info, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := errors.Join(w.Flush(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	flows, last, err := replayFile(t, path, "")
+	const text = "packets 2 to 8: 4 skipped: link type that cannot be replayed: 105"
+	if err == nil || err.Error() != text {
+		t.Errorf("error %v, want %s", err, text)
+	}
+	if len(flows) != 1 || flows[0].RX.PayloadBytes != 7 || flows[0].TX.PayloadBytes != 6 || last.Frames != 4 || len(last.Skipped) != 1 || last.Skipped[0].Count != 4 {
+		t.Errorf("%+v, %+v", flows, last)
+	}
 }

@@ -8,21 +8,39 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 )
 
 // Frame is one captured packet as an Ethernet frame.
 type Frame struct {
-	Number int // from 1, in the file
-	Time   time.Time
-	Data   []byte // what was captured of it, from the Ethernet header on
-	Length int    // bytes that it had on the wire, from the Ethernet header on
+	Number int       // from 1, in the file
+	Time   time.Time // a packet of a kind that has none (pcapng's simple packets): that of the packet before it
+	Data   []byte    // what was captured of it, from the Ethernet header on
+	Length int       // bytes that it had on the wire, from the Ethernet header on; at least len(Data)
 }
 
-// Errors of files.
+// Capture is what was read of a file.
+type Capture struct {
+	Frames  []Frame
+	Skipped []Skipped // packets that cannot be replayed, by what is wrong with them
+}
+
+// Skipped are packets of a file that are left out for one reason. All others are read.
+type Skipped struct {
+	First, Last int // numbers in the file, from 1
+	Count       int
+	Err         error
+}
+
+func (s Skipped) Error() string {
+	if s.Count == 1 {
+		return fmt.Sprintf("packet %d: skipped: %v", s.First, s.Err)
+	}
+	return fmt.Sprintf("packets %d to %d: %d skipped: %v", s.First, s.Last, s.Count, s.Err)
+}
+
+func (s Skipped) Unwrap() error { return s.Err }
+
+// Errors of files, and of packets.
 var (
 	ErrEmpty  = errors.New("no packets")
 	ErrFormat = errors.New("not a capture file (pcap or pcapng)")
@@ -37,69 +55,113 @@ var (
 const (
 	maxFrames = 1 << 24
 	maxBytes  = 4 << 30 // that were captured
+	// maxPacket is how many bytes of a packet can have been captured: as many as libpcap and TShark take.
+	maxPacket = 256 << 10
+	// maxReasons is how many reasons for a skipped packet are kept apart; packets that have others are counted with the last one.
+	maxReasons = 64
 )
 
 // ReadFile reads a whole capture. A file that ends in the middle of a packet is ErrCut, with the frames before it; so is
 // one that makes no sense from a packet on, ErrDamage.
-func ReadFile(path string) ([]Frame, error) {
+func ReadFile(path string) (Capture, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return Capture{}, err
 	}
 	defer f.Close()
-	frames, err := Read(f)
+	c, err := Read(f)
 	if err != nil {
-		return frames, fmt.Errorf("%s: %w", path, err)
+		return c, fmt.Errorf("%s: %w", path, err)
 	}
-	return frames, nil
+	return c, nil
 }
 
-// source is one of the two formats.
+// record is a packet as it lies in a file.
+type record struct {
+	link   linkType
+	time   time.Time
+	data   []byte // captured
+	length int    // on the wire
+}
+
+// source is one of the two formats. The error io.EOF is the file's end; a Skipped error is that of one packet, and others follow it.
 type source interface {
-	ReadPacketData() ([]byte, gopacket.CaptureInfo, error)
-	LinkType() layers.LinkType
+	next() (record, error)
 }
 
-// Read reads a whole capture.
-func Read(r io.Reader) ([]Frame, error) {
-	src, err := open(bufio.NewReader(r))
+// Read reads a whole capture: what TShark reads, save for compressed files. If no packet can be replayed the error says why.
+func Read(r io.Reader) (Capture, error) {
+	var c Capture
+	src, err := open(bufio.NewReaderSize(r, peekSize))
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	var frames []Frame
 	captured := 0
 	for number := 1; ; number++ {
-		data, info, err := src.ReadPacketData()
-		if errors.Is(err, io.EOF) && info.CaptureLength == 0 {
-			if len(frames) == 0 {
-				return nil, ErrEmpty
-			}
-			return frames, nil
+		p, err := src.next()
+		if errors.Is(err, io.EOF) {
+			return c, c.emptiness()
+		}
+		var frame Frame
+		if err == nil {
+			frame, err = toEthernet(p)
+			err = skip(err)
+		}
+		if captured += len(p.data); number > maxFrames || captured > maxBytes {
+			return c, fmt.Errorf("packet %d: %w: at most %d packets with %d bytes are read", number, ErrTooLarge, maxFrames, maxBytes)
+		}
+		if s, ok := errors.AsType[skipped](err); ok {
+			c.skip(number, s.error)
+			continue
 		}
 		if err != nil {
-			return frames, fmt.Errorf("packet %d: %w", number, unreadable(err))
-		}
-		if captured += len(data); number > maxFrames || captured > maxBytes {
-			return frames, fmt.Errorf("packet %d: %w: at most %d packets with %d bytes are read", number, ErrTooLarge, maxFrames, maxBytes)
-		}
-		frame, err := toEthernet(data, info, linkType(src, info))
-		if err != nil {
-			return frames, fmt.Errorf("packet %d: %w", number, err)
+			return c, fmt.Errorf("packet %d: %w", number, err)
 		}
 		frame.Number = number
-		frames = append(frames, frame)
+		c.Frames = append(c.Frames, frame)
 	}
 }
 
-// unreadable tells a file that ends too early from one with figures that cannot be.
-func unreadable(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return ErrCut
+// skipped marks the error of one packet.
+type skipped struct{ error }
+
+func skip(err error) error {
+	if err == nil {
+		return nil
 	}
-	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrDamage) {
-		return err
+	return skipped{err}
+}
+
+func (c *Capture) skip(number int, err error) {
+	for i := range c.Skipped {
+		if s := &c.Skipped[i]; i == maxReasons-1 || s.Err.Error() == err.Error() {
+			s.Last, s.Count = number, s.Count+1
+			return
+		}
 	}
-	return fmt.Errorf("%w: %w", ErrDamage, err)
+	c.Skipped = append(c.Skipped, Skipped{First: number, Last: number, Count: 1, Err: err})
+}
+
+// emptiness is the error of a file without a packet that can be replayed.
+func (c *Capture) emptiness() error {
+	if len(c.Frames) > 0 {
+		return nil
+	}
+	if len(c.Skipped) == 0 {
+		return ErrEmpty
+	}
+	err := c.SkipError()
+	c.Skipped = nil
+	return err
+}
+
+// SkipError returns an error that names all that was skipped; nil if nothing was.
+func (c *Capture) SkipError() error {
+	errs := make([]error, len(c.Skipped))
+	for i, s := range c.Skipped {
+		errs[i] = s
+	}
+	return errors.Join(errs...)
 }
 
 func open(r *bufio.Reader) (source, error) {
@@ -114,87 +176,28 @@ func open(r *bufio.Reader) (source, error) {
 		return nil, err
 	}
 	const gzip = 0x8b1f
-	var src source
 	switch first := binary.LittleEndian.Uint32(magic); {
 	case first == blockSection:
-		src, err = pcapgo.NewNgReader(&blocks{r: r}, pcapgo.NgReaderOptions{WantMixedLinkType: true})
+		return &pcapng{r: r, before: time.Unix(0, 0).UTC()}, nil
 	case first&0xffff == gzip: // a small one can be a large capture
 		return nil, fmt.Errorf("%w: it is compressed: unpack it first", ErrFormat)
-	default:
-		src, err = pcapgo.NewReader(r)
 	}
-	if errors.Is(err, ErrTooLarge) {
-		return nil, err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	return src, nil
+	return openPcap(r)
 }
 
-// linkType returns that of a packet: in pcapng each interface has its own.
-func linkType(src source, info gopacket.CaptureInfo) layers.LinkType {
-	if ng, ok := src.(*pcapgo.NgReader); ok {
-		if i, err := ng.Interface(info.InterfaceIndex); err == nil {
-			return i.LinkType
-		}
+// readPacket returns a packet's bytes. Memory is taken as they arrive: a length is only what the file claims.
+func readPacket(r *bufio.Reader, length int) ([]byte, error) {
+	data := make([]byte, length)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return nil, cut(err)
 	}
-	return src.LinkType()
+	return data, nil
 }
 
-// Link types beside Ethernet, as the file formats number them (https://www.tcpdump.org/linktypes.html).
-const (
-	linkNull      layers.LinkType = 0
-	linkRawBSD    layers.LinkType = 12
-	linkRaw       layers.LinkType = 101
-	linkLoop      layers.LinkType = 108
-	linkLinuxSLL  layers.LinkType = 113
-	linkIPv4      layers.LinkType = 228
-	linkIPv6      layers.LinkType = 229
-	linkLinuxSLL2 layers.LinkType = 276
-)
-
-// toEthernet puts an Ethernet header in the place of another link's.
-func toEthernet(data []byte, info gopacket.CaptureInfo, link layers.LinkType) (Frame, error) {
-	frame := Frame{Time: info.Timestamp, Data: data, Length: max(info.Length, len(data))}
-	header, etherType := 0, noEtherType
-	switch link {
-	case layers.LinkTypeEthernet:
-		return frame, nil
-	case linkRawBSD, linkRaw, linkIPv4, linkIPv6:
-	case linkNull, linkLoop:
-		header = 4
-	case linkLinuxSLL:
-		header, etherType = 16, 14
-	case linkLinuxSLL2:
-		header, etherType = 20, 0
-	default:
-		return Frame{}, fmt.Errorf("%w: %v", ErrLink, link)
+// cut returns the error of a read that must not meet the file's end.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrCut
 	}
-	frame.Length = max(frame.Length-header, 0) + ethernetHeader
-	frame.Data = nil // cut before its link header's end: nothing can be said of it
-	if len(data) >= header {
-		frame.Data = append(ethernet(data, header, etherType), data[header:]...)
-	}
-	return frame, nil
-}
-
-const (
-	ethernetHeader = 14
-	noEtherType    = -1
-)
-
-// ethernet returns a header in the place of one that has its EtherType at an offset, or none: then the IP packet's first
-// byte tells.
-func ethernet(data []byte, header, etherType int) []byte {
-	out := make([]byte, ethernetHeader, ethernetHeader+len(data)-header)
-	switch {
-	case etherType != noEtherType:
-		copy(out[12:], data[etherType:etherType+2])
-	case len(data) > header && data[header]>>4 == 6:
-		binary.BigEndian.PutUint16(out[12:], uint16(layers.EthernetTypeIPv6))
-	default:
-		binary.BigEndian.PutUint16(out[12:], uint16(layers.EthernetTypeIPv4))
-	}
-	return out
+	return err
 }

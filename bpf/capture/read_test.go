@@ -24,12 +24,14 @@ func packet(from, to byte, flags byte) []byte {
 	return b
 }
 
+const linkWireless linkType = 105 // IEEE 802.11
+
 // file returns a pcap file of a link type.
-func file(t *testing.T, link layers.LinkType, packets ...[]byte) []byte {
+func file(t *testing.T, link linkType, packets ...[]byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := pcapgo.NewWriterNanos(&out)
-	if err := w.WriteFileHeader(65536, link); err != nil {
+	if err := w.WriteFileHeader(65536, layers.LinkType(link)); err != nil {
 		t.Fatal(err)
 	}
 	for i, p := range packets {
@@ -42,7 +44,7 @@ func file(t *testing.T, link layers.LinkType, packets ...[]byte) []byte {
 }
 
 // linkHeader returns a link's header before an IPv4 packet; nil for Ethernet, whose frames have theirs.
-func linkHeader(link layers.LinkType) []byte {
+func linkHeader(link linkType) []byte {
 	switch link {
 	case linkNull, linkLoop:
 		return make([]byte, 4)
@@ -63,38 +65,38 @@ func asEthernet(ip []byte) []byte {
 func TestReadEveryLinkAsEthernet(t *testing.T) {
 	ip := packet(1, 2, 2)
 	want := asEthernet(ip)
-	for _, link := range []layers.LinkType{linkRaw, linkRawBSD, linkIPv4, linkNull, linkLoop, linkLinuxSLL, linkLinuxSLL2} {
-		frames, err := Read(bytes.NewReader(file(t, link, append(linkHeader(link), ip...))))
-		if err != nil || len(frames) != 1 || !bytes.Equal(frames[0].Data, want) || frames[0].Length != len(want) {
-			t.Errorf("%v: %v, %v", link, frames, err)
+	for _, link := range []linkType{linkRaw, linkRawBSD, linkRawOpenBSD, linkIPv4, linkNull, linkLoop, linkLinuxSLL, linkLinuxSLL2} {
+		got, err := Read(bytes.NewReader(file(t, link, append(linkHeader(link), ip...))))
+		if err != nil || len(got.Frames) != 1 || !bytes.Equal(got.Frames[0].Data, want) || got.Frames[0].Length != len(want) {
+			t.Errorf("%v: %v, %v", link, got, err)
 		}
 	}
-	frames, err := Read(bytes.NewReader(file(t, layers.LinkTypeEthernet, want)))
-	if err != nil || len(frames) != 1 || !bytes.Equal(frames[0].Data, want) || frames[0].Number != 1 {
-		t.Errorf("Ethernet: %v, %v", frames, err)
+	got, err := Read(bytes.NewReader(file(t, linkEthernet, want)))
+	if err != nil || len(got.Frames) != 1 || !bytes.Equal(got.Frames[0].Data, want) || got.Frames[0].Number != 1 {
+		t.Errorf("Ethernet: %v, %v", got, err)
 	}
 }
 
 // TestReadTakesTheLinksProtocol: a packet that is not IP stays one, whatever its first byte is.
 func TestReadTakesTheLinksProtocol(t *testing.T) {
 	arp := append(append(make([]byte, 14), 0x08, 0x06), packet(1, 2, 2)...)
-	frames, err := Read(bytes.NewReader(file(t, linkLinuxSLL, arp)))
-	if err != nil || frames[0].Data[12] != 0x08 || frames[0].Data[13] != 0x06 {
-		t.Errorf("%v, %v", frames, err)
+	got, err := Read(bytes.NewReader(file(t, linkLinuxSLL, arp)))
+	if err != nil || got.Frames[0].Data[12] != 0x08 || got.Frames[0].Data[13] != 0x06 {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
 func TestReadRefuses(t *testing.T) {
-	whole := file(t, layers.LinkTypeEthernet, asEthernet(packet(1, 2, 2)))
+	whole := file(t, linkEthernet, asEthernet(packet(1, 2, 2)))
 	damaged := bytes.Clone(whole)
-	damaged[32] = 0xff // the first packet's captured length is more than it had on the wire
+	damaged[34] = 0xff // the first packet's captured length
 	for name, c := range map[string]struct {
 		content []byte
 		want    error
 		text    string
 	}{
 		"an empty file":       {nil, ErrEmpty, "empty"},
-		"no packets":          {file(t, layers.LinkTypeEthernet), ErrEmpty, "no packets"},
+		"no packets":          {file(t, linkEthernet), ErrEmpty, "no packets"},
 		"three bytes":         {[]byte{1, 2, 3}, ErrFormat, "3 bytes"},
 		"text":                {[]byte("these are no packets at all, but text"), ErrFormat, "pcap"},
 		"a cut header":        {whole[:20], ErrFormat, "pcap"},
@@ -102,7 +104,7 @@ func TestReadRefuses(t *testing.T) {
 		"a cut packet header": {whole[:30], ErrCut, "packet 1"},
 		"a packet's header":   {whole[:40], ErrCut, "packet 1"},
 		"impossible lengths":  {damaged, ErrDamage, "packet 1"},
-		"another link":        {file(t, layers.LinkTypeIEEE802_11, packet(1, 2, 2)), ErrLink, "packet 1"},
+		"another link":        {file(t, linkWireless, packet(1, 2, 2)), ErrLink, "packet 1"},
 	} {
 		if _, err := Read(bytes.NewReader(c.content)); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
@@ -112,27 +114,27 @@ func TestReadRefuses(t *testing.T) {
 
 // TestReadWhatWasCaptured: a packet that the capture cut has its bytes, and its length on the wire.
 func TestReadWhatWasCaptured(t *testing.T) {
-	for link, header := range map[layers.LinkType]int{layers.LinkTypeEthernet: 14, linkRaw: 0, linkLinuxSLL: 16} {
+	for link, header := range map[linkType]int{linkEthernet: 14, linkRaw: 0, linkLinuxSLL: 16} {
 		whole := append(linkHeader(link), packet(1, 2, 2)...)
-		if link == layers.LinkTypeEthernet {
+		if link == linkEthernet {
 			whole = asEthernet(packet(1, 2, 2))
 		}
 		for captured := range len(whole) {
 			var out bytes.Buffer
 			w := pcapgo.NewWriterNanos(&out)
 			info := gopacket.CaptureInfo{CaptureLength: captured, Length: len(whole) + 5}
-			if err := errors.Join(w.WriteFileHeader(65536, link), w.WritePacket(info, whole[:captured])); err != nil {
+			if err := errors.Join(w.WriteFileHeader(65536, layers.LinkType(link)), w.WritePacket(info, whole[:captured])); err != nil {
 				t.Fatal(err)
 			}
-			frames, err := Read(&out)
+			got, err := Read(&out)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := asEthernet(packet(1, 2, 2))[:max(0, captured-header+14)]
-			if link != layers.LinkTypeEthernet && captured < header {
+			if link != linkEthernet && captured < header {
 				want = nil // not a whole link header
 			}
-			if f := frames[0]; !bytes.Equal(f.Data, want) || f.Length != len(whole)-header+14+5 {
+			if f := got.Frames[0]; !bytes.Equal(f.Data, want) || f.Length != len(whole)-header+14+5 {
 				t.Errorf("%v, %d bytes captured: %d bytes of %d, want %d", link, captured, len(f.Data), f.Length, len(want))
 			}
 		}
@@ -195,6 +197,31 @@ func TestEndsOfWholeHeadersOnly(t *testing.T) {
 		f := Frame{Data: c.change(bytes.Clone(whole))}
 		if proto, _, _, ok := f.Ends(); ok != c.want || ok && proto != protoTCP {
 			t.Errorf("%s: protocol %d, %v, want %v", name, proto, ok, c.want)
+		}
+	}
+}
+
+// TestCalled: who gets a SYN-ACK without having sent a SYN is the local side, and only that was not asked for.
+func TestCalled(t *testing.T) {
+	const syn, rst, ack = 2, 4, 16
+	frame := func(from, to, flags byte) Frame {
+		return Frame{Data: asEthernet(packet(from, to, flags))}
+	}
+	for name, c := range map[string]struct {
+		frames  []Frame
+		local   byte
+		unasked bool
+	}{
+		"a reflection":     {[]Frame{frame(1, 2, syn|ack), frame(2, 1, rst)}, 2, true},
+		"a connection":     {[]Frame{frame(2, 1, syn), frame(1, 2, syn|ack)}, 1, false},
+		"an older one":     {[]Frame{frame(2, 1, ack), frame(1, 2, ack)}, 1, false},
+		"in another order": {[]Frame{frame(1, 2, syn|ack), frame(2, 1, syn)}, 1, false},
+	} {
+		sides := Called(c.frames)
+		for _, f := range c.frames {
+			if toward := f.Data[14+19]; sides.IsRX(f) != (toward == c.local) || sides.Unasked(f) != c.unasked || Initiators(c.frames).Unasked(f) {
+				t.Errorf("%s: a packet to %d: rx %v, unasked %v", name, toward, sides.IsRX(f), sides.Unasked(f))
+			}
 		}
 	}
 }

@@ -3,8 +3,6 @@ package capture
 import (
 	"encoding/binary"
 	"net/netip"
-
-	"github.com/gopacket/gopacket/layers"
 )
 
 // Sides says which way a frame goes: toward the local side, or from it.
@@ -12,6 +10,7 @@ type Sides struct {
 	local      func(netip.Addr) bool
 	initiators map[pair]netip.AddrPort // the flow's remote side
 	firm       map[pair]int            // how sure that is
+	victims    bool                    // who was sent a SYN-ACK without a SYN is the local side
 }
 
 // pair is a flow in either direction: the smaller end first.
@@ -34,8 +33,20 @@ func LocalPrefix(prefix netip.Prefix) *Sides {
 
 // Initiators returns the sides of each flow by who opened it: the initiator's peer is the local side. The initiator is the
 // sender of the first SYN, else the receiver of the first SYN-ACK, else the sender of the first packet.
-func Initiators(frames []Frame) *Sides {
-	s := &Sides{initiators: make(map[pair]netip.AddrPort), firm: make(map[pair]int)}
+func Initiators(frames []Frame) *Sides { return sides(frames, false) }
+
+// Called is Initiators with another reading of a flow that has a SYN-ACK and no SYN: a capture on the host that sent the
+// SYN-ACK would have the SYN, so the receiver of the SYN-ACK is the local side, and has not asked for it: Unasked.
+func Called(frames []Frame) *Sides { return sides(frames, true) }
+
+// Unasked reports whether a frame is of such a flow.
+func (s *Sides) Unasked(f Frame) bool {
+	e, ok := ends(f.Data)
+	return ok && s.victims && s.firm[e.pair()] == bySYNACK
+}
+
+func sides(frames []Frame, victims bool) *Sides {
+	s := &Sides{victims: victims, initiators: make(map[pair]netip.AddrPort), firm: make(map[pair]int)}
 	for _, f := range frames {
 		e, ok := ends(f.Data)
 		if !ok {
@@ -43,6 +54,8 @@ func Initiators(frames []Frame) *Sides {
 		}
 		initiator, how := e.source, byFirstPacket
 		switch {
+		case e.syn && e.ack && victims:
+			how = bySYNACK
 		case e.syn && e.ack:
 			initiator, how = e.destination, bySYNACK
 		case e.syn:
@@ -114,10 +127,10 @@ func ends(b []byte) (end, bool) {
 	for isTag(etherType) && len(rest) >= 4 {
 		etherType, rest = binary.BigEndian.Uint16(rest[2:]), rest[4:]
 	}
-	switch layers.EthernetType(etherType) {
-	case layers.EthernetTypeIPv4:
+	switch etherType {
+	case etherTypeIPv4:
 		return ipv4(rest)
-	case layers.EthernetTypeIPv6:
+	case etherTypeIPv6:
 		return ipv6(rest)
 	default:
 		return end{}, false

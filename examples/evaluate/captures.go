@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"fivetuple/correlator/watch"
 	"fivetuple/examples/evaluate/captures"
@@ -24,7 +25,7 @@ func captureParts(o *options, settings watch.Options) (all []part, err error) {
 		case captures.Ordinary:
 		}
 		all = append(all, part{name + c.Name, func(_ context.Context, to *outcome.Report) error {
-			return c.Evaluate(settings, to)
+			return c.Evaluate(settings, to, os.Stderr)
 		}})
 	}
 	return all, nil

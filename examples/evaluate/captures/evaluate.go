@@ -2,16 +2,20 @@ package captures
 
 import (
 	"fmt"
+	"io"
 
 	"fivetuple/correlator/watch"
 	"fivetuple/examples/evaluate/outcome"
 )
 
-// Evaluate replays a capture, and adds what was found to a report.
-func (c *Capture) Evaluate(o watch.Options, to *outcome.Report) error {
+// Evaluate replays a capture, and adds what was found to a report. Packets that cannot be replayed are named in the log.
+func (c *Capture) Evaluate(o watch.Options, to *outcome.Report, log io.Writer) error {
 	f, err := play(c.Path, o)
 	if err != nil {
 		return err
+	}
+	if f.skipped != nil {
+		fmt.Fprintf(log, "%s: %v\n", c.Name, f.skipped)
 	}
 	if c.Label == Attack {
 		to.Attacks = append(to.Attacks, c.attack(&f))

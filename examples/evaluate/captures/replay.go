@@ -24,6 +24,7 @@ type found struct {
 	last    uint64 // and the last one's
 	frames  int
 	events  []event
+	skipped error                  // names packets that cannot be replayed; nil: all can
 	sources map[fixed.Address]bool // that sent toward the local side
 	meter   *fixed.Frames
 }
@@ -46,7 +47,8 @@ type player struct {
 
 // play replays a capture, with a look at each second of its time.
 func play(path string, o watch.Options) (f found, err error) {
-	frames, damage := capture.ReadFile(path)
+	c, damage := capture.ReadFile(path)
+	frames := c.Frames
 	if len(frames) == 0 {
 		return f, damage
 	}
@@ -54,7 +56,7 @@ func play(path string, o watch.Options) (f found, err error) {
 	if damage != nil && !errors.Is(damage, capture.ErrCut) && !errors.Is(damage, capture.ErrDamage) {
 		return f, damage
 	}
-	p := player{found: found{meter: fixed.NewFrames(), frames: len(frames), sources: map[fixed.Address]bool{}}}
+	p := player{found: found{skipped: c.SkipError(), meter: fixed.NewFrames(), frames: len(frames), sources: map[fixed.Address]bool{}}}
 	if p.watcher, err = watch.New(o); err != nil {
 		return f, err
 	}
@@ -63,11 +65,11 @@ func play(path string, o watch.Options) (f found, err error) {
 	}
 	defer func() { err = errors.Join(err, p.replay.Close()) }()
 	p.tables = p.replay.Scanner()
-	sides := capture.Initiators(frames)
+	sides := capture.Called(frames)
 	p.first = uint64(frames[0].Time.UnixNano())
 	p.next = p.first
 	for _, frame := range frames {
-		if err := p.take(frame, sides.IsRX(frame)); err != nil {
+		if err := p.take(frame, sides); err != nil {
 			return f, fmt.Errorf("packet %d: %w", frame.Number, err)
 		}
 	}
@@ -81,7 +83,7 @@ func play(path string, o watch.Options) (f found, err error) {
 }
 
 // take looks as often as the frame is later, and gives it to the program.
-func (p *player) take(frame capture.Frame, rx bool) error {
+func (p *player) take(frame capture.Frame, sides *capture.Sides) error {
 	at := uint64(frame.Time.UnixNano())
 	for looks := 0; p.next <= at; looks++ {
 		if looks == longestSilence {
@@ -92,9 +94,10 @@ func (p *player) take(frame capture.Frame, rx bool) error {
 		}
 	}
 	p.last = max(p.last, at)
-	packet := bpf.PacketOf(frame, rx)
+	packet := bpf.PacketOf(frame, sides.IsRX(frame))
+	packet.Unasked = sides.Unasked(frame)
 	p.meter.TakePacket(&packet)
-	if rx {
+	if packet.RX {
 		p.sources[packet.Key.Remote] = true
 	}
 	err := p.replay.Packet(packet)

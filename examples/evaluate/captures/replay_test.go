@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +75,17 @@ func flood(s *script) {
 	}
 }
 
+// reflection is SYN-ACKs of servers that were asked in the victim's name, which answers some of them.
+func reflection(s *script) {
+	for i := range 6000 {
+		peer, port := uint32(host+i%200), uint16(1024+i%60000)
+		s.send(time.Millisecond, peer, port, false, layers.TCP{SYN: true, ACK: true, Seq: 7, Ack: 9}, "")
+		if i%10 == 0 {
+			s.send(0, peer, port, true, layers.TCP{RST: true, Seq: 9}, "")
+		}
+	}
+}
+
 // calm is as many connections, in as short a time, each of which makes a call; some repeat their SYN first.
 func calm(s *script) {
 	for i := range 1500 {
@@ -99,8 +112,9 @@ func TestEvaluate(t *testing.T) {
 	}
 	folder := t.TempDir()
 	flood(newScript(t, filepath.Join(folder, "flood.pcap")))
+	reflection(newScript(t, filepath.Join(folder, "reflection.pcap")))
 	calm(newScript(t, filepath.Join(folder, "calm.pcap")))
-	manifest := "file\ttags\nflood.pcap\tattack,syn-flood\ncalm.pcap\thttp1\n"
+	manifest := "file\ttags\nflood.pcap\tattack,syn-flood\nreflection.pcap\tattack,reflection\ncalm.pcap\thttp1\n"
 	if err := os.WriteFile(filepath.Join(folder, captures.ManifestName), []byte(manifest), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -110,15 +124,18 @@ func TestEvaluate(t *testing.T) {
 	}
 	var r outcome.Report
 	for _, c := range all {
-		if err := c.Evaluate(conf.Default().Watch, &r); err != nil {
+		if err := c.Evaluate(conf.Default().Watch, &r, t.Output()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(r.Attacks) != 1 || len(r.Benign) != 1 {
+	if len(r.Attacks) != 2 || len(r.Benign) != 1 {
 		t.Fatalf("%d attacks, %d of ordinary traffic", len(r.Attacks), len(r.Benign))
 	}
 	if a := &r.Attacks[0]; !a.Found || a.Seconds > 3 || a.Short || a.Sources != 3000 || !a.FirstFixed().Found {
 		t.Errorf("flood: %+v", *a)
+	}
+	if a := &r.Attacks[1]; !a.Found || a.Seconds > 3 || a.Sources != 200 || !slices.ContainsFunc(a.Signals, func(s string) bool { return strings.Contains(s, "reflection") }) {
+		t.Errorf("reflection: %+v", *a)
 	}
 	if b := &r.Benign[0]; b.Flags != 0 || b.Sources != 1500 {
 		t.Errorf("calm: %+v", *b)

@@ -1,14 +1,31 @@
 package outcome
 
-import "math"
+import (
+	"encoding/json"
+	"math"
+)
 
 // Rate is a number of rare events, as a rate, with the exact 95 % confidence interval of a Poisson process (Garwood, 1936):
 // the lowest and the highest mean under which as many, or as few, events still have a chance of 2.5 %.
 type Rate struct {
-	Events int     `json:"events"`
-	Per    float64 `json:"rate"`
-	Low    float64 `json:"low"`
-	High   float64 `json:"high"`
+	Events int
+	Per    float64
+	Low    float64
+	High   float64 // infinite, if there were no units to have events in
+}
+
+// MarshalJSON writes a rate; an infinite bound, which JSON has no number for, is null.
+func (r Rate) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Events int      `json:"events"`
+		Per    float64  `json:"rate"`
+		Low    float64  `json:"low"`
+		High   *float64 `json:"high"`
+	}{Events: r.Events, Per: r.Per, Low: r.Low}
+	if !math.IsInf(r.High, 1) {
+		out.High = &r.High
+	}
+	return json.Marshal(out)
 }
 
 // RateOf returns the rate of events in a number of units.

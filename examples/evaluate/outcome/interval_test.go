@@ -1,7 +1,9 @@
 package outcome_test
 
 import (
+	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
 	"fivetuple/examples/evaluate/outcome"
@@ -26,5 +28,15 @@ func TestRateOf(t *testing.T) {
 	}
 	if r := outcome.RateOf(2, 4); r.Per != 0.5 || r.High > 2 {
 		t.Errorf("2 events in 4 units: %+v", r)
+	}
+}
+
+// TestReportWithoutCalls: figures of captures alone can be written, too.
+func TestReportWithoutCalls(t *testing.T) {
+	r := outcome.Report{Benign: []outcome.Benign{{Where: outcome.Capture}}}
+	r.Sum()
+	text, err := json.Marshal(&r)
+	if err != nil || !strings.Contains(string(text), `"flags_per_100000_calls":{"events":0,"rate":0,"low":0,"high":null}`) {
+		t.Errorf("%s, %v", text, err)
 	}
 }
