@@ -49,6 +49,9 @@ type Options struct {
 	Upstream string
 	// Log gets what the agent and the runner log; nil discards it. A file is handed to them as it is.
 	Log io.Writer
+	// AgentAhead and RunnerAhead are the offsets of the time namespaces that the agent and the runner are in, in seconds; 0: the
+	// host's namespace.
+	AgentAhead, RunnerAhead int
 	// RunnerFiles is how many files the runner may have open; 0 is the system's limit.
 	RunnerFiles int
 }
@@ -147,6 +150,9 @@ func (s *Stack) StartAgent(ctx context.Context) (err error) {
 		return err
 	}
 	cmd := exec.Command(s.options.Binary, "agent", "--config", s.path(settingsFile))
+	if s.options.AgentAhead != 0 {
+		cmd = ahead(cmd, s.options.AgentAhead)
+	}
 	if s.agent, err = startProcess(cmd, s.options.Log, s.Lab.Gateway.Start); err != nil {
 		return err
 	}
@@ -174,7 +180,13 @@ func (s *Stack) StartRunner(ctx context.Context, flags ...string) (err error) {
 			s.options.Binary,
 		}, cmd.Args[1:]...)...)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if s.options.RunnerAhead != 0 { // root makes the namespace
+		user := strconv.Itoa(nobody)
+		cmd.Args = append([]string{"setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--", cmd.Path}, cmd.Args[1:]...)
+		cmd = ahead(cmd, s.options.RunnerAhead)
+	} else {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
 	if s.runner, err = startProcess(cmd, s.options.Log, (*exec.Cmd).Start); err != nil {
 		return err
 	}
@@ -182,6 +194,11 @@ func (s *Stack) StartRunner(ctx context.Context, flags ...string) (err error) {
 		c, err := net.Dial("unix", s.socket())
 		return err == nil && c.Close() == nil
 	})
+}
+
+// ahead returns a command in a time namespace of its own.
+func ahead(cmd *exec.Cmd, seconds int) *exec.Cmd {
+	return exec.Command("unshare", append([]string{"--time", "--monotonic", strconv.Itoa(seconds), "--"}, cmd.Args...)...)
 }
 
 // StopRunner ends the runner by SIGTERM, and says how it ended.
