@@ -35,7 +35,7 @@ static __always_inline void take_syn(struct __sk_buff *skb, struct direction *d,
 	d->isn = p->seq;
 	d->seq_high = p->seq; /* restarts, also where no sequence was known */
 	d->data_high = p->seq + 1;
-	d->known |= KNOWN_ISN | KNOWN_SEQ;
+	d->known = (d->known | KNOWN_ISN | KNOWN_SEQ) & ~KNOWN_LACKING;
 	d->ttl = p->ttl;
 }
 
@@ -44,6 +44,7 @@ static __always_inline void take_sequence(struct __sk_buff *skb, struct directio
 					  int tracked, struct news *news)
 {
 	__u32 length = sequence_length(p);
+	int began = 0;
 
 	if (p->flags & TCP_RST)
 		return;
@@ -52,15 +53,20 @@ static __always_inline void take_sequence(struct __sk_buff *skb, struct directio
 			drop_holes(d, &p->key, dir);
 		take_syn(skb, d, p);
 	} else if (!(d->known & KNOWN_SEQ)) {
-		d->known |= KNOWN_SEQ;
+		/* Perhaps sent again, or a keep-alive: more was sent before. */
+		d->known |= KNOWN_SEQ | KNOWN_LACKING;
 		d->seq_high = d->data_high = p->seq;
+		began = 1;
 	}
 	if (length <= 1 && !(p->flags & (TCP_SYN | TCP_FIN)) && p->seq == d->seq_high - 1) {
 		d->keep_alive++;
 		return;
 	}
-	if (!length)
+	if (!length) {
+		if (before(d->seq_high, p->seq))
+			d->known |= KNOWN_LACKING;
 		return;
+	}
 	if (p->seq != d->seq_high)
 		news->retransmitted = take_disorder(d, p, dir, tracked);
 	__u32 end = p->seq + length;
@@ -69,6 +75,8 @@ static __always_inline void take_sequence(struct __sk_buff *skb, struct directio
 		news->advanced = 1;
 		news->quarter = !!((d->seq_high ^ end) & ~(FARTHEST_HOLE - 1));
 		d->seq_high = end;
+		if (d->known & KNOWN_LACKING && !began)
+			d->known &= ~KNOWN_LACKING;
 	}
 	if (p->payload && before(d->data_high, data_end(p))) {
 		news->payload = ahead; /* not behind a FIN that came early */
@@ -122,6 +130,7 @@ static __always_inline void fold_late(struct direction *d)
 	__u64 late = __sync_lock_test_and_set(&d->late, 0);
 	__u32 packets = late >> 48, headers = late >> 25 & 0x7fffff, payload = late & 0x1ffffff;
 	d->contended += packets;
+	d->known |= KNOWN_LACKING;
 	d->packets += packets;
 	d->bytes += payload + headers;
 	d->payload += payload;
@@ -141,8 +150,9 @@ static __always_inline void leave_late(struct direction *d, const struct packet 
  * 0 if this direction counts on another interface: the first that saw it, until another brings payload or an
  * acknowledgement above the highest (a bond's fail-over, a new route).
  */
-static __always_inline int own_interface(struct conn *c, struct direction *d, const struct packet *p, __u32 ifindex)
+static __always_inline int own_interface(struct conn *c, const struct packet *p, int dir, __u32 ifindex)
 {
+	struct direction *d = &c->dir[dir];
 	if (d->ifindex == ifindex)
 		return 1;
 	if (d->ifindex) {
@@ -156,12 +166,8 @@ static __always_inline int own_interface(struct conn *c, struct direction *d, co
 	return 1;
 }
 
-static __always_inline void count_packet(struct __sk_buff *skb, struct conn *c, struct direction *d,
-					 const struct packet *p)
+static __always_inline void count_bytes(struct conn *c, struct direction *d, const struct packet *p)
 {
-	fold_late(d);
-	if (!d->packets)
-		d->ttl = p->ttl;
 	d->packets += p->segments;
 	d->bytes += data_bytes(p);
 	d->payload += p->payload;
@@ -169,8 +175,47 @@ static __always_inline void count_packet(struct __sk_buff *skb, struct conn *c, 
 		d->data_packets += p->segments;
 		d->data_headers += p->segments * p->headers;
 	}
-	take_first_payload(skb, d, p);
 	c->last = p->now;
+}
+
+static __always_inline void count_packet(struct __sk_buff *skb, struct conn *c, struct direction *d,
+					 const struct packet *p)
+{
+	fold_late(d);
+	if (!d->packets)
+		d->ttl = p->ttl;
+	count_bytes(c, d, p);
+	take_first_payload(skb, d, p);
+}
+
+/*
+ * The peer's segment acknowledges more than this host is known to have sent. If all of that was seen, its receiver
+ * drops the segment (RFC 9293, 3.10.7.4): then it loses its acknowledgement here. 1 if it was a SYN-ACK.
+ */
+__noinline int doubt(struct conn *c, struct packet *p)
+{
+	if (!c || !p)
+		return 0;
+	const struct direction *tx = &c->dir[TX];
+	if ((tx->known & (KNOWN_SEQ | KNOWN_LACKING)) != KNOWN_SEQ || tx->late || tx->holes || tx->holes_forgotten)
+		return 0;
+	p->flags &= ~TCP_ACK;
+	return !!(p->flags & TCP_SYN);
+}
+
+/* 1 if the segment is to be counted as a stray. It may lose its acknowledgement, see doubt(). This host is not doubted.
+ */
+static __always_inline int is_forged(struct conn *c, const struct packet *p, int dir)
+{
+	return dir == RX && p->flags & TCP_ACK && before(c->dir[TX].seq_high, p->ack) && doubt(c, (struct packet *)p);
+}
+
+/* Counts a SYN or SYN-ACK that its receiver drops: nothing but that it came. */
+static __always_inline void count_stray(struct conn *c, const struct packet *p, int dir)
+{
+	struct direction *d = &c->dir[dir];
+	count_bytes(c, d, p);
+	d->flags |= p->flags & ~TCP_ACK;
 }
 
 static __always_inline void take_opening(struct conn *c, const struct packet *p, int dir)
@@ -221,7 +266,7 @@ static __always_inline void take_handshake(struct conn *c, const struct packet *
 static __always_inline void take_window(struct conn *c, const struct packet *p)
 {
 	const struct direction *rx = &c->dir[RX];
-	if (p->flags & (TCP_SYN | TCP_FIN | TCP_RST))
+	if ((p->flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return;
 	if (!p->payload && rx->known & KNOWN_ACK && p->ack == rx->ack_high && p->window > 2 * c->rx_window &&
 	    (__u32)c->rx_window << (rx->syn_wscale & 15) < SMALL_WINDOW && c->window_updates < 0xffff)

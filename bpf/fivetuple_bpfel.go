@@ -106,6 +106,19 @@ type fivetupleFlowRecord struct {
 	}
 }
 
+type fivetupleHandshake struct {
+	_     structs.HostLayout
+	Conn  fivetupleConn
+	Other [2]struct {
+		_       structs.HostLayout
+		Time    uint64
+		Isn     uint32
+		Mss     uint16
+		Wscale  uint8
+		Options uint8
+	}
+}
+
 type fivetupleHoles struct {
 	_  structs.HostLayout
 	At [64]struct {

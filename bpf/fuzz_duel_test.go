@@ -76,7 +76,7 @@ func (d *duel) compareAll(key flow.Key) error {
 	if err := d.compareFlow(key); err != nil {
 		return err
 	}
-	if err := compareConn(d.kernel.HalfOpen, "half-open", key, d.model.halfOpen[key]); err != nil {
+	if err := d.compareHandshake(key, d.model.halfOpen[key]); err != nil {
 		return err
 	}
 	if f := d.model.flows[key]; f != nil {
@@ -115,6 +115,18 @@ func compareConn(m *ebpf.Map, table string, key flow.Key, want *modelConn) error
 	}
 	got.Lock, got.Tag = 0, 0
 	return differ(table, key, got, want.Conn)
+}
+
+func (d *duel) compareHandshake(key flow.Key, want *modelConn) error {
+	var got flow.Handshake
+	if err := isThere(d.kernel.HalfOpen, "half-open", key, &got, want != nil); err != nil || want == nil {
+		return err
+	}
+	if got.Conn.Lock&1 != 0 {
+		return fmt.Errorf("half-open %v: lock word %d stayed odd", key, got.Conn.Lock)
+	}
+	got.Conn.Lock, got.Conn.Tag = 0, 0
+	return differ("half-open", key, got, flow.Handshake{Conn: want.Conn, Other: want.rivals})
 }
 
 // isThere reads an entry that is to be there, or not.
@@ -159,7 +171,7 @@ func (d *duel) compareHoles(key flow.Key, dir int, want *modelHoles) error {
 func (d *duel) entries() error {
 	m, k := d.model, d.kernel
 	flows, err := keysOf[flow.Key, flow.Record](k.Flows)
-	halfOpen, err2 := keysOf[flow.Key, flow.Conn](k.HalfOpen)
+	halfOpen, err2 := keysOf[flow.Key, flow.Handshake](k.HalfOpen)
 	udp, err3 := keysOf[flow.Key, flow.Conn](k.UDP)
 	sources, err4 := keysOf[[16]byte, flow.Source](k.Sources)
 	holes, err5 := keysOf[flow.Key, flow.Holes](k.Holes)
@@ -224,7 +236,7 @@ func (d *duel) sums() error {
 func (d *duel) forget() error {
 	errs := []error{
 		removeAll[flow.Record](d, d.kernel.Flows, flow.TableFlows),
-		removeAll[flow.Conn](d, d.kernel.HalfOpen, flow.TableHalfOpen),
+		removeAll[flow.Handshake](d, d.kernel.HalfOpen, flow.TableHalfOpen),
 		removeAll[flow.Conn](d, d.kernel.UDP, flow.TableUDP),
 	}
 	addresses, err := keysOf[[16]byte, flow.Source](d.kernel.Sources)

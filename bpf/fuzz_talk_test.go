@@ -55,7 +55,18 @@ func (c *randomTalk) open() {
 		{answer, done},                       // SYN cookies, or the SYN was not seen
 		{first, c.reset(1 - a)},
 		{first, c.syn(1-a, 0), answer, c.syn(a, ack)}, // simultaneous open
-		{first, c.ack(1 - a), c.syn(1-a, 0), c.syn(a, ack), c.ack(1 - a)},     // split handshake
+		{first, c.ack(1 - a), c.syn(1-a, 0), c.syn(a, ack), c.ack(1 - a)}, // split handshake
+		{first, c.forged(c.syn(1-a, ack)), answer, done},                  // a SYN-ACK of nothing
+		{first, answer, c.forged(done), done},
+		{first, answer, c.stray(a, 0), done}, // while it is half-open
+		{first, answer, c.stray(a, 0), answer, done},
+		{first, c.stray(a, 0), c.stray(a, 0), answer, done},
+		c.chosen(a),
+		{c.stray(1-a, ack), answer, done}, // a SYN-ACK with another ISN
+		{first, c.stray(1-a, ack), answer, done},
+		{first, c.stray(1-a, ack), c.stray(1-a, ack), answer, answer, done},
+		{first, answer, c.stray(1-a, ack), answer, done},
+		{first, answer, c.stray(1-a, ack), c.stray(1-a, ack), done},
 		{first, {1 - a, segment{flags: ack, seq: c.random.Uint32(), ack: 7}}}, // challenge ACK
 		{first},
 	}
@@ -90,6 +101,30 @@ func (c *randomTalk) syn(dir, flags int) planned {
 	return s
 }
 
+// stray returns a SYN, or a SYN-ACK, with another ISN than the connection's.
+func (c *randomTalk) stray(dir, flags int) planned {
+	s := c.syn(dir, flags)
+	s.seq = c.isn()
+	return s
+}
+
+// chosen returns two SYNs of which the second is answered.
+func (c *randomTalk) chosen(a int) []planned {
+	stray := c.stray(a, 0)
+	plan := []planned{stray, c.syn(1-a, ack), c.syn(a, 0), c.syn(1-a, ack), c.ack(a)}
+	plan[1].seq, plan[1].ack = c.isn(), stray.seq+1
+	return plan
+}
+
+// forged returns a segment with an acknowledgement number, and perhaps a sequence number, that nobody has seen.
+func (c *randomTalk) forged(s planned) planned {
+	s.ack += []uint32{1, 1_000_000, 1 << 30, ^uint32(0), c.random.Uint32()}[c.random.IntN(5)]
+	if c.one(2) {
+		s.seq = c.random.Uint32()
+	}
+	return s
+}
+
 func (c *randomTalk) ack(dir int) planned {
 	return planned{dir, segment{flags: ack, seq: c.next[dir], ack: c.next[1-dir]}}
 }
@@ -101,8 +136,11 @@ func (c *randomTalk) reset(dir int) planned {
 // move is what a side of a connection may do next.
 func (c *randomTalk) move(dir int) planned {
 	s := c.ack(dir)
-	if c.one(10) {
+	switch {
+	case c.one(10):
 		s.ack += uint32(c.random.IntN(2000)) - 1500
+	case c.one(60): // forged: acknowledges what was never sent
+		s.ack += 1 << c.random.IntN(32)
 	}
 	gap := 80
 	if c.lossy {

@@ -22,7 +22,7 @@ var layout = sync.OnceValues(func() (uint64, error) { //nolint:gochecknoglobals 
 	}
 	hash := fnv.New64a()
 	fmt.Fprintf(hash, "meaning %d\n", meaning)
-	for _, name := range []string{"flow_key", "flow_record", "holes", "source", "verdict_key", "verdict", "table_counts", "meta"} {
+	for _, name := range []string{"flow_key", "flow_record", "handshake", "holes", "source", "verdict_key", "verdict", "table_counts", "meta"} {
 		var shared *btf.Struct
 		if err := spec.Types.TypeByName(name, &shared); err != nil {
 			return 0, fmt.Errorf("find struct %s in the object: %w", name, err)

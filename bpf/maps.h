@@ -21,7 +21,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct flow_key);
-	__type(value, struct conn);
+	__type(value, struct handshake);
 } half_open SEC(".maps");
 
 /* UDP flows, apart so that they never crowd out a connection. When full, the least recently used goes. */

@@ -7,6 +7,7 @@ type modelConn struct {
 	flow.Conn
 	missing [2]modelHoles
 	tracked *holeTable // nil: holes are not remembered
+	rivals  [2]flow.OtherSYN
 }
 
 func (c *modelConn) knows(dir int, what uint8) bool { return c.Dir[dir].Known&what != 0 }
@@ -17,7 +18,7 @@ func (c *modelConn) owns(p *wirePacket) bool {
 	d := &c.Dir[p.dir]
 	if d.Ifindex != 0 && d.Ifindex != p.ifindex {
 		data := c.knows(p.dir, flow.KnownSeq) && below(d.SeqHigh, p.end())
-		acknowledges := c.knows(p.dir, flow.KnownAck) && p.has(ack) && below(d.AckHigh, p.ack)
+		acknowledges := c.knows(p.dir, flow.KnownAck) && p.has(ack) && below(d.AckHigh, p.ack) && !c.neverSent(p)
 		if !data && !acknowledges {
 			return false
 		}
@@ -25,6 +26,28 @@ func (c *modelConn) owns(p *wirePacket) bool {
 	}
 	d.Ifindex = p.ifindex
 	return true
+}
+
+// neverSent reports whether the peer acknowledges sequence numbers that this host has not sent (RFC 9293, 3.10.7.4). Where
+// something that was sent may not have been seen, it is given the benefit of the doubt.
+func (c *modelConn) neverSent(p *wirePacket) bool {
+	tx := &c.Dir[flow.TX]
+	switch {
+	case p.dir != flow.RX || !p.has(ack) || !c.knows(flow.TX, flow.KnownSeq):
+		return false
+	case c.knows(flow.TX, flow.KnownLacking) || tx.Holes > 0 || tx.HolesForgotten > 0:
+		return false
+	}
+	return below(tx.SeqHigh, p.ack)
+}
+
+// stray counts a segment that its receiver drops.
+func (c *modelConn) stray(p *wirePacket) {
+	first := c.Dir[p.dir]
+	c.count(p)
+	d := &c.Dir[p.dir]
+	d.TTL, d.FirstLen, d.FirstPayload = first.TTL, first.FirstLen, first.FirstPayload
+	d.Flags |= p.flags &^ ack
 }
 
 // count is what TCP and UDP have in common.
@@ -53,21 +76,33 @@ type news struct {
 	ahead     bool   // a sequence above the highest
 	data      bool   // payload above the highest
 	dataStart uint32 // where that began, or is going to
+	forged    bool   // it acknowledges what was never sent
 }
 
 // segment counts a TCP segment.
 func (c *modelConn) segment(p *wirePacket) (n news) {
 	d, other := &c.Dir[p.dir], &c.Dir[1-p.dir]
+	if n.forged = c.neverSent(p); n.forged {
+		doubted := *p
+		doubted.flags &^= ack
+		p = &doubted
+		if p.has(syn) {
+			c.stray(p)
+			return n
+		}
+	}
 	c.handshake(p)
 	c.count(p)
 	if !p.has(rst) {
+		forged := n.forged
 		n = c.sequence(p)
+		n.forged = forged
 	}
 	if n.data && c.State == flow.StateClosed && d.Flags&rst != 0 {
 		c.State = flow.StateOpen // who has sent a RST sends nothing new
 	}
 	d.Flags |= p.flags
-	if p.dir == flow.RX && p.flags&(syn|fin|rst) == 0 {
+	if p.dir == flow.RX && p.flags&(syn|fin|rst|ack) == ack {
 		opens := p.payload == 0 && c.knows(p.dir, flow.KnownAck) && p.ack == d.AckHigh && int(p.window) > 2*int(c.RXWindow) &&
 			int(c.RXWindow)<<(d.SYNWscale&15) < 4096
 		if opens && c.WindowUpdates < 0xffff {
@@ -124,11 +159,12 @@ func (c *modelConn) sequence(p *wirePacket) (n news) {
 	switch {
 	case p.has(syn) && !repeats:
 		d.Known |= flow.KnownISN | flow.KnownSeq
+		d.Known &^= flow.KnownLacking
 		d.ISN, d.DataHigh, d.TTL = p.seq, p.seq+1, p.ttl
 		d.SYNMSS, d.SYNWscale, d.SYNOptions = synFacts(p.options)
 		n.start = true
 	case !c.knows(p.dir, flow.KnownSeq):
-		d.Known |= flow.KnownSeq
+		d.Known |= flow.KnownSeq | flow.KnownLacking // of what came before nothing is known
 		d.DataHigh = p.seq
 		n.start = true
 	case p.length() <= 1 && p.flags&(syn|fin) == 0 && p.seq+1 == d.SeqHigh:
@@ -142,11 +178,17 @@ func (c *modelConn) sequence(p *wirePacket) (n news) {
 		n.dataStart = d.DataHigh
 	}
 	if p.length() == 0 {
+		if below(d.SeqHigh, p.seq) { // something was sent before it that was not seen
+			d.Known |= flow.KnownLacking
+		}
 		return n
 	}
 	n.old = c.order(p)
 	if n.ahead = below(d.SeqHigh, p.end()); n.ahead {
 		d.SeqHigh = p.end()
+		if !n.start {
+			d.Known &^= flow.KnownLacking
+		}
 		c.rise(p)
 	}
 	if p.payload > 0 && below(d.DataHigh, p.dataEnd()) {

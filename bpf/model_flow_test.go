@@ -64,6 +64,9 @@ func (f *modelFlow) segment(p *wirePacket) Reason {
 	}
 	was := f.conn.Dir
 	n := f.conn.segment(p)
+	if n.forged && p.has(syn) {
+		return RecordedFlow
+	}
 	if n.start && f.number <= 1 { // with all its payload still to come
 		for i := range f.exchanges {
 			f.exchanges[i].Seq[p.dir] = n.dataStart
@@ -72,8 +75,10 @@ func (f *modelFlow) segment(p *wirePacket) Reason {
 	if p.payload > 0 {
 		f.exchange(p, n, &was)
 	}
-	f.time(p, n)
-	f.told(p)
+	if !n.forged {
+		f.time(p, n)
+		f.told(p)
+	}
 	return RecordedFlow
 }
 

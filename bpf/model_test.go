@@ -117,7 +117,13 @@ func (m *model) opening(half *modelConn, f *modelFlow, p *wirePacket) Reason {
 	if half.State == flow.StatePromoted {
 		*half = modelConn{Conn: flow.Conn{ID: p.now}}
 	}
-	half.restart(p)
+	if half.dismisses(p) {
+		if at := half.Dir[p.dir].Ifindex; at != 0 && at != p.ifindex {
+			return OtherInterface
+		}
+		half.stray(p)
+		return RecordedHalfOpen
+	}
 	if !half.owns(p) {
 		return OtherInterface
 	}
@@ -126,16 +132,6 @@ func (m *model) opening(half *modelConn, f *modelFlow, p *wirePacket) Reason {
 	}
 	half.segment(p)
 	return RecordedHalfOpen
-}
-
-// restart makes room for another connection: a SYN came with another ISN. What was counted stays.
-func (c *modelConn) restart(p *wirePacket) {
-	if !p.has(syn) || p.has(ack) || !c.knows(p.dir, flow.KnownISN) || c.Dir[p.dir].ISN == p.seq {
-		return
-	}
-	c.ID, c.SYN, c.SYNACK, c.ACK = p.now, 0, 0, 0
-	c.Dir[flow.RX].Known, c.Dir[flow.TX].Known = 0, 0
-	c.Dir[flow.RX].Ifindex, c.Dir[flow.TX].Ifindex = 0, 0
 }
 
 // completedBy says whether a segment proves that its sender has seen this host's SYN; or whether it is this host's own
@@ -163,7 +159,9 @@ func (m *model) promote(half *modelConn, p *wirePacket) Reason {
 	f := newModelFlow(half, &m.holes)
 	m.flows[p.key] = f
 	reason := f.segment(p)
-	f.timeHandshake()
+	if half.rivals[flow.TX].Time == 0 { // Karn
+		f.timeHandshake()
+	}
 	half.State = flow.StatePromoted
 	m.begun(p, half.knows(flow.RX, flow.KnownOpener))
 	return reason

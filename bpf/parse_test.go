@@ -45,7 +45,7 @@ func TestParserRefuses(t *testing.T) {
 			}
 		})
 	}
-	if n := count[flow.Record](t, k.Flows) + count[flow.Conn](t, k.HalfOpen) + count[flow.Conn](t, k.UDP); n != 0 {
+	if n := count[flow.Record](t, k.Flows) + count[flow.Handshake](t, k.HalfOpen) + count[flow.Conn](t, k.UDP); n != 0 {
 		t.Errorf("%d records of packets that are not recorded", n)
 	}
 }

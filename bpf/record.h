@@ -37,7 +37,7 @@ struct direction {
 	__u32 data_high;        /* highest sequence end of payload */
 	__u32 ack_high;         /* highest acknowledgement sent in this direction; valid with KNOWN_ACK */
 	__u32 ifindex;          /* the interface that this direction counts on */
-	__u16 flags;            /* all TCP flags seen: nine bits, CWR 0x80, AE 0x100 (RFC 9293, 3.1; RFC 9768) */
+	__u16 flags;            /* all TCP flags that count: nine bits, CWR 0x80, AE 0x100 (RFC 9293, 3.1; RFC 9768) */
 	__u8 known;             /* KNOWN_* */
 	__u8 first_len;         /* bytes of the first payload that were seen, at most 16 */
 	__u8 ttl;               /* TTL or hop limit of the SYN, else of the first packet */
@@ -70,6 +70,7 @@ enum {
 	KNOWN_OPENER = 1 << 3,    /* sent a SYN without ACK */
 	KNOWN_ACKED_ISN = 1 << 4, /* isn is what the peer's SYN-ACK acknowledged: no SYN was seen yet */
 	KNOWN_KIND = 1 << 5,      /* only the kind of the first payload is kept */
+	KNOWN_LACKING = 1 << 6,   /* more may have been sent than seq_high says, until it advances again */
 };
 
 /* What the first payload of a direction begins, see kind.h. */
@@ -107,6 +108,22 @@ struct conn {
 	__u64 syn_ack; /* time of the first SYN-ACK */
 	__u64 ack;     /* time of the first segment that acknowledged it */
 	struct direction dir[DIRECTIONS];
+};
+
+/* A SYN or SYN-ACK with another ISN than its direction's: which of the two counts, the other side's answer says. */
+struct other_syn {
+	__u64 time; /* of the first segment with this ISN; 0: there is none */
+	__u32 isn;
+	__u16 mss; /* as syn_* of struct direction */
+	__u8 wscale;
+	__u8 options;
+};
+
+/* A connection in its handshake. */
+struct handshake {
+	struct conn conn;
+	/* Of a side that opens: its last other SYN; of one that answers: its first SYN-ACK, if conn has a later one. */
+	struct other_syn other[DIRECTIONS];
 };
 
 enum { STATE_HALF_OPEN, STATE_OPEN, STATE_CLOSED, STATE_PROMOTED };

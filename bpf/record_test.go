@@ -25,7 +25,7 @@ func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name,
 
 func TestRecordLayout(t *testing.T) {
 	for name, twin := range map[string]any{
-		"flow_key": flow.Key{}, "holes": flow.Holes{}, "source": flow.Source{}, "table_counts": flow.TableCounts{}, "flow_record": flow.Record{}, "conn": flow.Conn{}, "meta": flow.Meta{},
+		"flow_key": flow.Key{}, "holes": flow.Holes{}, "source": flow.Source{}, "table_counts": flow.TableCounts{}, "flow_record": flow.Record{}, "conn": flow.Conn{}, "handshake": flow.Handshake{}, "other_syn": flow.OtherSYN{}, "meta": flow.Meta{},
 		"verdict_key": flow.VerdictKey{}, "verdict": flow.Verdict{}, "direction": flow.Direction{}, "exchange": flow.Exchange{}, "round_trip": flow.RoundTrip{},
 		"reading": reading{},
 	} {
@@ -177,6 +177,7 @@ func TestConstantsAreTheKernels(t *testing.T) {
 			{"KNOWN_OPENER", flow.KnownOpener},
 			{"KNOWN_ACKED_ISN", flow.KnownAckedISN},
 			{"KNOWN_KIND", flow.KnownKind},
+			{"KNOWN_LACKING", flow.KnownLacking},
 		},
 		"SYN_MSS": {
 			{"SYN_MSS", synMSS}, {"SYN_WSCALE", synWscale}, {"SYN_SACK", synSACK}, {"SYN_TIMESTAMPS", synTimestamps},

@@ -61,12 +61,14 @@ static __always_inline int lock_to_remove(struct conn *c, const struct removal *
 
 static __always_inline int remove_entry(const struct removal *ask)
 {
+	struct handshake *h;
 	struct conn *c;
 	switch (ask->table) {
 	case TABLE_FLOWS:
 		return remove_flow(ask);
 	case TABLE_HALF_OPEN:
-		c = bpf_map_lookup_elem(&half_open, &ask->key);
+		h = bpf_map_lookup_elem(&half_open, &ask->key);
+		c = h ? &h->conn : 0;
 		if (!lock_to_remove(c, ask))
 			return 0;
 		REMOVE(half_open, TABLE_HALF_OPEN, c, &ask->key);

@@ -210,22 +210,23 @@ func (r *Replay) Each(take func(*Generation)) error {
 		take(&g)
 		return nil
 	})}
-	for _, m := range []*ebpf.Map{r.tables.HalfOpen, r.tables.UDP} {
-		errs = append(errs, eachEntry(m, func(k flow.Key, c *flow.Conn) error {
-			if c.State != flow.StatePromoted {
-				take(&Generation{Key: k, Record: flow.Record{Conn: *c, Exchange: synExchange(k, c)}})
-			}
-			return nil
-		}))
-	}
+	errs = append(errs, eachEntry(r.tables.HalfOpen, func(k flow.Key, h *flow.Handshake) error {
+		if c := &h.Conn; c.State != flow.StatePromoted {
+			take(&Generation{Key: k, Record: flow.Record{Conn: *c, Exchange: synExchange(c)}})
+		}
+		return nil
+	}), eachEntry(r.tables.UDP, func(k flow.Key, c *flow.Conn) error {
+		take(&Generation{Key: k, Record: flow.Record{Conn: *c}})
+		return nil
+	}))
 	return errors.Join(errs...)
 }
 
 // synExchange returns the exchange of a half-open connection: data that came with the SYN is number 1 (take_syn_data in
 // tcp.h, where the connection gets its record).
-func synExchange(k flow.Key, c *flow.Conn) uint32 {
+func synExchange(c *flow.Conn) uint32 {
 	rx := &c.Dir[flow.RX]
-	if k.Proto == flow.TCP && rx.Known&flow.KnownISN != 0 && rx.DataHigh != rx.ISN+1 {
+	if rx.Known&flow.KnownISN != 0 && rx.DataHigh != rx.ISN+1 {
 		return 1
 	}
 	return 0

@@ -15,7 +15,7 @@ import (
 type Scanner struct {
 	tables   *tables
 	flows    *slice[flow.Key, flow.Record]
-	halfOpen *slice[flow.Key, flow.Conn]
+	halfOpen *slice[flow.Key, flow.Handshake]
 	sources  *slice[[16]byte, flow.Source]
 	torn     uint64
 }
@@ -28,7 +28,7 @@ func (r *Replay) Scanner() *Scanner { return newScanner(r.tables) }
 
 func newScanner(t *tables) *Scanner {
 	return &Scanner{
-		tables: t, flows: newSlice[flow.Key, flow.Record](scanBatch), halfOpen: newSlice[flow.Key, flow.Conn](scanBatch),
+		tables: t, flows: newSlice[flow.Key, flow.Record](scanBatch), halfOpen: newSlice[flow.Key, flow.Handshake](scanBatch),
 		sources: newSlice[[16]byte, flow.Source](scanBatch),
 	}
 }
@@ -46,9 +46,9 @@ func (s *Scanner) Flows(limit int, take func(flow.Key, *flow.Record)) (done bool
 
 // HalfOpen is Flows for connections in their handshake.
 func (s *Scanner) HalfOpen(limit int, take func(flow.Key, *flow.Conn)) (done bool, err error) {
-	return s.halfOpen.read(s.tables.HalfOpen, limit, func(k flow.Key, c *flow.Conn) error {
-		if s.whole(c) {
-			take(k, c)
+	return s.halfOpen.read(s.tables.HalfOpen, limit, func(k flow.Key, h *flow.Handshake) error {
+		if s.whole(&h.Conn) {
+			take(k, &h.Conn)
 		}
 		return nil
 	})

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/cilium/ebpf"
-
 	"fivetuple/correlator/flow"
 )
 
@@ -84,8 +82,9 @@ func TestTableCounts(t *testing.T) {
 	}
 	counts, err := readTableCounts(c.Counts)
 	must(t, err)
-	for table, m := range map[int]*ebpf.Map{flow.TableHalfOpen: c.HalfOpen, flow.TableUDP: c.UDP} {
-		left := count[flow.Conn](t, m)
+	for table, left := range map[int]int{
+		flow.TableHalfOpen: count[flow.Handshake](t, c.HalfOpen), flow.TableUDP: count[flow.Conn](t, c.UDP),
+	} {
 		got := counts[table]
 		if got.Inserted != n || got.Removed != 0 || got.Evicted(uint64(left)) != uint64(n-left) || left > 1024 {
 			t.Errorf("table %s: %+v, %d left", flow.TableName(table), got, left)

@@ -40,7 +40,7 @@ func (t *tables) sweep(o SweepOptions, now uint64) (Swept, error) {
 	s := sweeper{tables: t, now: now}
 	errs := []error{
 		sweepTable(&s, t.Flows, flow.TableFlows, ages{o.Idle, o.Closed}, func(r *flow.Record) *flow.Conn { return &r.Conn }),
-		sweepTable(&s, t.HalfOpen, flow.TableHalfOpen, ages{halfOpenLife, promotedLife}, func(c *flow.Conn) *flow.Conn { return c }),
+		sweepTable(&s, t.HalfOpen, flow.TableHalfOpen, ages{halfOpenLife, promotedLife}, func(h *flow.Handshake) *flow.Conn { return &h.Conn }),
 		sweepTable(&s, t.UDP, flow.TableUDP, ages{o.Idle, o.Idle}, func(c *flow.Conn) *flow.Conn { return c }),
 		countEntries[[16]byte, flow.Source](&s, t.Sources, flow.TableSources),
 		countEntries[flow.Key, flow.Holes](&s, t.Holes, flow.TableHoles),

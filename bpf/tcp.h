@@ -84,8 +84,13 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 	struct running before = running(d);
 	struct news news = {};
 
-	if (!own_interface(&r->conn, d, p, skb->ifindex))
+	int stray = is_forged(&r->conn, p, dir);
+	if (!own_interface(&r->conn, p, dir, skb->ifindex))
 		return OTHER_INTERFACE;
+	if (stray) {
+		count_stray(&r->conn, p, dir);
+		return RECORDED_FLOW;
+	}
 	if (starts_sequence(d, p))
 		start_sequence(r, dir, p->seq + !!(p->flags & TCP_SYN));
 	count_segment(skb, &r->conn, p, dir, 1, &news);
@@ -100,7 +105,7 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 }
 
 /*
- * The same for what comes by a global function below: compiled once for each direction, so that its three callers share
+ * The same for what comes by a global function below: compiled once for each direction, so that its callers share
  * the code and have the stack to themselves. Static, so that the verifier knows whose memory the record is.
  */
 static __noinline int count_rare_rx(struct __sk_buff *skb, struct flow_record *r, const struct packet *p)
@@ -132,15 +137,16 @@ static __always_inline int take(struct conn *c, const struct packet *p)
 	return ELSEWHERE;
 }
 
+/* RARE: it comes by a global function. */
 static __always_inline int segment_on_flow(struct __sk_buff *skb, struct flow_record *r, const struct packet *p,
-					   int dir)
+					   int dir, int rare)
 {
 	int reason = take(&r->conn, p);
 	if (reason == CONTENDED)
 		leave_late(&r->conn.dir[dir], p);
 	if (reason != PARSED)
 		return reason;
-	reason = count_on_flow(skb, r, p, dir);
+	reason = rare ? count_rare(skb, r, p, dir) : count_on_flow(skb, r, p, dir);
 	unlock(&r->conn.lock);
 	return reason;
 }
@@ -233,7 +239,7 @@ static __always_inline void drop_all_holes(struct flow_record *r, const struct f
  * Moves a locked half-open entry to the flow table and counts the segment there. A writer that waits for the entry's
  * lock meanwhile finds STATE_PROMOTED and looks in the flow table.
  */
-static __always_inline int promote(struct __sk_buff *skb, struct conn *half, const struct packet *p,
+static __always_inline int promote(struct __sk_buff *skb, struct handshake *h, const struct packet *p,
 				   const struct flow_key *key, int dir)
 {
 	int reason = CONTENDED;
@@ -241,12 +247,13 @@ static __always_inline int promote(struct __sk_buff *skb, struct conn *half, con
 	if (!r)
 		return reason;
 	drop_all_holes(r, key);
-	fill_record(r, half);
+	fill_record(r, &h->conn);
 	reason = count_rare(skb, r, p, dir);
-	take_handshake_round_trip(r);
-	half->state = STATE_PROMOTED;
+	if (!h->other[TX].time) /* Karn: this host's SYN-ACK went out once */
+		take_handshake_round_trip(r);
+	h->conn.state = STATE_PROMOTED;
 	unlock(&r->conn.lock);
-	count_source_flow(p, half->dir[RX].known & KNOWN_OPENER);
+	count_source_flow(p, h->conn.dir[RX].known & KNOWN_OPENER);
 	return reason;
 }
 
@@ -273,16 +280,139 @@ static __always_inline int midstream_segment(struct __sk_buff *skb, const struct
 	return reason;
 }
 
-/* A SYN of another connection than the one that the entry counts: its times start anew, its counts go on. */
-static __always_inline void restart_half_open(struct conn *half, const struct packet *p, int dir)
+/* The half-open entry stands for another connection than until now: its counts go on. */
+static __always_inline void restart(struct conn *c, __u64 now)
 {
-	struct direction *d = &half->dir[dir];
-	if (p->flags & TCP_ACK || !(d->known & KNOWN_ISN) || d->isn == p->seq)
+	c->id = now;
+	c->syn = c->syn_ack = c->ack = 0;
+	c->dir[RX].known = c->dir[TX].known = 0;
+	c->dir[RX].ifindex = c->dir[TX].ifindex = 0;
+}
+
+static __always_inline void keep_syn(struct other_syn *o, const struct direction *d, __u64 time)
+{
+	*o = (struct other_syn){time, d->isn, d->syn_mss, d->syn_wscale, d->syn_options};
+}
+
+/* Makes a SYN that was seen the direction's own. */
+static __always_inline void use_syn(struct direction *d, const struct other_syn *o)
+{
+	d->isn = o->isn;
+	d->seq_high = d->data_high = o->isn + 1;
+	d->syn_mss = o->mss;
+	d->syn_wscale = o->wscale;
+	d->syn_options = o->options;
+	d->known |= KNOWN_ISN | KNOWN_SEQ;
+}
+
+/* Makes the other SYN-ACK the direction's own, and the other way round. */
+static __always_inline void swap_syn_ack(struct handshake *h, int dir)
+{
+	struct direction *d = &h->conn.dir[dir];
+	struct other_syn *o = &h->other[dir], own;
+
+	keep_syn(&own, d, h->conn.syn_ack);
+	use_syn(d, o);
+	h->conn.syn_ack = o->time;
+	*o = own;
+}
+
+/* 1 if the segment acknowledges the direction's SYN, with all or a part of what was sent after it, or nothing of that.
+ */
+static __always_inline int acknowledges(const struct direction *d, const struct packet *p)
+{
+	return before(d->isn, p->ack) && !before(d->known & KNOWN_ISN ? d->seq_high : d->isn + 1, p->ack);
+}
+
+/*
+ * A SYN with another ISN. This host's own is a new connection's. The peer's is as long as this host has answered none;
+ * else it is a stray, which this host answers by an ACK (RFC 9293, 3.10.7.4), or, if it has forgotten the first one, by
+ * a SYN-ACK: see choose_syn(). 1 if it is one.
+ */
+static __always_inline int take_other_syn(struct handshake *h, const struct packet *p, int dir)
+{
+	struct conn *c = &h->conn;
+	struct other_syn *o = &h->other[dir], none = {};
+
+	if (dir == RX && c->dir[TX].known & KNOWN_ISN) {
+		if (!o->time || o->isn != p->seq)
+			*o = (struct other_syn){.time = p->now, .isn = p->seq};
+		return 1;
+	}
+	if (dir == RX)
+		keep_syn(o, &c->dir[RX], c->syn);
+	else
+		*o = none;
+	h->other[!dir] = none;
+	restart(c, p->now);
+	return 0;
+}
+
+/* This host's SYN-ACK says which of the peer's SYNs counts: perhaps another than the entry's, or one that was not seen.
+ */
+static __always_inline void choose_syn(struct handshake *h, const struct packet *p)
+{
+	struct conn *c = &h->conn;
+	struct direction *rx = &c->dir[RX];
+	struct other_syn *o = &h->other[RX], chosen = *o, none = {};
+
+	if (!(rx->known & (KNOWN_ISN | KNOWN_ACKED_ISN)) || acknowledges(rx, p))
 		return;
-	half->id = p->now;
-	half->syn = half->syn_ack = half->ack = 0;
-	half->dir[RX].known = half->dir[TX].known = 0;
-	half->dir[RX].ifindex = half->dir[TX].ifindex = 0;
+	if (rx->known & KNOWN_ISN)
+		keep_syn(o, rx, c->syn);
+	else
+		*o = none;
+	h->other[TX] = none;
+	restart(c, p->now);
+	if (chosen.time && chosen.isn + 1 == p->ack) {
+		use_syn(rx, &chosen);
+		rx->known |= KNOWN_OPENER;
+		c->id = c->syn = chosen.time;
+	}
+}
+
+/* A SYN-ACK with another ISN than the last one. The first and the last are kept; the third step says which counts. */
+static __always_inline void take_other_syn_ack(struct handshake *h, const struct packet *p, int dir)
+{
+	struct conn *c = &h->conn;
+	struct direction *d = &c->dir[dir];
+	struct other_syn *o = &h->other[dir];
+
+	if (!c->syn_ack || d->known & KNOWN_OPENER) {
+		d->known &= ~KNOWN_OPENER; /* its SYN was another one's */
+		return;
+	}
+	if (o->time && o->isn == p->seq) {
+		swap_syn_ack(h, dir);
+		return;
+	}
+	if (!o->time)
+		keep_syn(o, d, c->syn_ack);
+	c->syn_ack = 0;
+}
+
+/* Looks at a segment with the eyes of whom it is for, before it is counted; 1 if it is a stray. */
+static __always_inline int settle(struct handshake *h, const struct packet *p, int dir)
+{
+	struct direction *d = &h->conn.dir[dir], *other = &h->conn.dir[!dir];
+	__u32 kind = p->flags & (TCP_SYN | TCP_ACK | TCP_RST);
+
+	if (kind == TCP_ACK && h->other[!dir].time && h->other[!dir].isn + 1 == p->ack &&
+	    !(other->known & KNOWN_OPENER) && !acknowledges(other, p))
+		swap_syn_ack(h, !dir);
+	if (!(p->flags & TCP_SYN))
+		return 0;
+	if (!(p->flags & TCP_ACK))
+		return d->known & (KNOWN_ISN | KNOWN_ACKED_ISN) && d->isn != p->seq && take_other_syn(h, p, dir);
+	if (kind != (TCP_SYN | TCP_ACK))
+		return 0;
+	if (dir == TX)
+		choose_syn(h, p);
+	else if (other->known & KNOWN_ISN && !acknowledges(other, p))
+		return 1; /* it answers no SYN of this host's: it is dropped (RFC 9293, 3.10.7.3) */
+	if (d->known & KNOWN_ISN && d->isn != p->seq)
+		take_other_syn_ack(h, p, dir);
+	return 0;
 }
 
 /* 1 if the peer's SYN-ACK, of which there is no half-open entry, answers no SYN of this host: somebody forged that. */
@@ -294,51 +424,70 @@ static __always_inline int is_unsolicited(struct __sk_buff *skb, const struct pa
 }
 
 /* The half-open entry of the packet's 5-tuple, locked; a SYN makes one; or 0 with the reason. */
-static __always_inline struct conn *take_half_open(struct __sk_buff *skb, const struct packet *p,
-						   const struct flow_key *key, int dir, int *reason)
+static __always_inline struct handshake *take_half_open(struct __sk_buff *skb, const struct packet *p,
+							const struct flow_key *key, int dir, int *reason)
 {
-	struct conn *half = bpf_map_lookup_elem(&half_open, key);
+	struct handshake *h = bpf_map_lookup_elem(&half_open, key);
 	*reason = NO_CONNECTION;
-	if (!half) {
+	if (!h) {
 		if (!(p->flags & TCP_SYN))
 			return 0;
 		if (is_unsolicited(skb, p, key, dir)) {
 			*reason = UNSOLICITED_SYN_ACK;
 			return 0;
 		}
-		int inserted = !bpf_map_update_elem(&half_open, key, (void *)&blank.conn, BPF_NOEXIST);
-		half = bpf_map_lookup_elem(&half_open, key);
+		int inserted = !bpf_map_update_elem(&half_open, key, (void *)&blank, BPF_NOEXIST);
+		h = bpf_map_lookup_elem(&half_open, key);
 		if (inserted)
 			COUNT_TABLE(TABLE_HALF_OPEN, inserted);
-		else if (!half)
+		else if (!h)
 			COUNT_TABLE(TABLE_HALF_OPEN, refused);
-		*reason = half ? CONTENDED : TABLE_FULL;
-		if (inserted && half) {
-			half->tag = tag(p);
-			half->id = p->now;
-			return half;
+		*reason = h ? CONTENDED : TABLE_FULL;
+		if (inserted && h) {
+			h->conn.tag = tag(p);
+			h->conn.id = p->now;
+			return h;
 		}
 	}
-	if (!half)
+	if (!h)
 		return 0;
 	*reason = CONTENDED;
-	return take(half, p) == PARSED ? half : 0;
+	return take(&h->conn, p) == PARSED ? h : 0;
 }
 
-/* Counts a segment on a locked half-open entry, or moves the entry if the handshake is complete. */
-static __always_inline int count_on_half_open(struct __sk_buff *skb, struct conn *half, const struct packet *p,
-					      const struct flow_key *key, int dir)
+/* The segment completes the handshake. No reason. */
+#define COMPLETES (-2)
+
+/* Counts a segment on a locked half-open entry: a reason, or COMPLETES and nothing is counted yet. */
+static __always_inline int count_on_half_open(struct __sk_buff *skb, struct handshake *h, const struct packet *p,
+					      int dir)
 {
 	struct news news = {};
+	int stray = settle(h, p, dir) || is_forged(&h->conn, p, dir);
 
-	if (p->flags & TCP_SYN)
-		restart_half_open(half, p, dir);
-	if (!own_interface(half, &half->dir[dir], p, skb->ifindex))
+	if (stray && h->conn.dir[dir].ifindex && h->conn.dir[dir].ifindex != skb->ifindex)
 		return OTHER_INTERFACE;
-	if (completes(half, p, dir))
-		return promote(skb, half, p, key, dir);
-	count_segment(skb, half, p, dir, 0, &news);
+	if (stray) {
+		count_stray(&h->conn, p, dir);
+		return RECORDED_HALF_OPEN;
+	}
+	if (!own_interface(&h->conn, p, dir, skb->ifindex))
+		return OTHER_INTERFACE;
+	if (completes(&h->conn, p, dir))
+		return COMPLETES;
+	count_segment(skb, &h->conn, p, dir, 0, &news);
 	return RECORDED_HALF_OPEN;
+}
+
+/* Functions of their own for the stack's sake, as count_rare_rx() is, which stands in the same place of the chain. */
+static __noinline int count_half_open_rx(struct __sk_buff *skb, struct handshake *h, const struct packet *p)
+{
+	return count_on_half_open(skb, h, p, RX);
+}
+
+static __noinline int count_half_open_tx(struct __sk_buff *skb, struct handshake *h, const struct packet *p)
+{
+	return count_on_half_open(skb, h, p, TX);
 }
 
 /* 1 if the segment belongs to the connection of the record, not to a new one that is being opened on its 5-tuple. */
@@ -352,11 +501,11 @@ static __always_inline int belongs(const struct flow_record *r, const struct pac
  * Starts an entry anew whose connection has moved to the flow table. It was not deleted there and then, because the
  * next insertion takes the memory at once, from under whoever still waits for its lock.
  */
-static __noinline void renew_half_open(struct conn *half, __u64 now)
+static __noinline void renew_half_open(struct handshake *h, __u64 now)
 {
 	__u32 kept = __builtin_offsetof(struct conn, state); /* lock and tag */
-	__builtin_memset((char *)half + kept, 0, sizeof(*half) - kept);
-	half->id = now;
+	__builtin_memset((char *)h + kept, 0, sizeof(*h) - kept);
+	h->conn.id = now;
 }
 
 /*
@@ -379,27 +528,29 @@ static __always_inline int segment_without_record(struct __sk_buff *skb, const s
 {
 	int reason;
 	const struct flow_key own = p->key, *key = &own;
-	struct conn *half = take_half_open(skb, p, key, dir, &reason);
-	if (!half && reason != NO_CONNECTION)
+	struct handshake *h = take_half_open(skb, p, key, dir, &reason);
+	if (!h && reason != NO_CONNECTION)
 		return reason;
 	struct flow_record *r = bpf_map_lookup_elem(&flows, key);
 
-	if (half && is_elsewhere(half, r, p, dir)) {
-		unlock(&half->lock);
-		half = 0;
+	if (h && is_elsewhere(&h->conn, r, p, dir)) {
+		unlock(&h->conn.lock);
+		h = 0;
 	}
-	if (!half) {
-		reason = r ? segment_on_flow(skb, r, p, dir) : midstream_segment(skb, p, key, dir);
+	if (!h) {
+		reason = r ? segment_on_flow(skb, r, p, dir, 1) : midstream_segment(skb, p, key, dir);
 		return reason == ELSEWHERE ? CONTENDED : reason;
 	}
 	if (r && p->flags & TCP_SYN && take(&r->conn, p) == PARSED) {
 		r->reopened = 1;
 		unlock(&r->conn.lock);
 	}
-	if (half->state == STATE_PROMOTED)
-		renew_half_open(half, p->now);
-	reason = count_on_half_open(skb, half, p, key, dir);
-	unlock(&half->lock);
+	if (h->conn.state == STATE_PROMOTED)
+		renew_half_open(h, p->now);
+	reason = dir == RX ? count_half_open_rx(skb, h, p) : count_half_open_tx(skb, h, p);
+	if (reason == COMPLETES)
+		reason = promote(skb, h, p, key, dir);
+	unlock(&h->conn.lock);
 	return reason;
 }
 
@@ -412,7 +563,7 @@ static __always_inline int tcp_segment(struct __sk_buff *skb, const struct packe
 		count_source_segment(p);
 	struct flow_record *r = bpf_map_lookup_elem(&flows, &p->key);
 	if (r && belongs(r, p, dir)) {
-		int reason = segment_on_flow(skb, r, p, dir);
+		int reason = segment_on_flow(skb, r, p, dir, 0);
 		if (reason != ELSEWHERE)
 			return reason;
 	}

@@ -38,7 +38,7 @@ static __always_inline int count_datagram(struct __sk_buff *skb, const struct pa
 	if (!c)
 		return reason;
 	reason = RECORDED_UDP;
-	if (own_interface(c, &c->dir[dir], p, skb->ifindex))
+	if (own_interface(c, p, dir, skb->ifindex))
 		count_packet(skb, c, &c->dir[dir], p);
 	else
 		reason = OTHER_INTERFACE;

@@ -85,6 +85,8 @@ const (
 	KnownAckedISN = 1 << 4
 	// KnownKind: FirstPayload has no byte of the payload, but its Payload in the first place.
 	KnownKind = 1 << 5
+	// KnownLacking: more may have been sent than SeqHigh says, until it advances again.
+	KnownLacking = 1 << 6
 )
 
 // Bits of Direction.SYNOptions: which options the SYN had.
@@ -112,6 +114,22 @@ type Conn struct {
 	SYNACK        uint64
 	ACK           uint64
 	Dir           [2]Direction
+}
+
+// OtherSYN is a SYN or SYN-ACK with another ISN than its direction's: struct other_syn in bpf/record.h. Time 0: there is
+// none.
+type OtherSYN struct {
+	Time    uint64
+	ISN     uint32
+	MSS     uint16
+	Wscale  uint8
+	Options uint8
+}
+
+// Handshake is a connection in its handshake: struct handshake in bpf/record.h.
+type Handshake struct {
+	Conn  Conn
+	Other [2]OtherSYN
 }
 
 // State is where a connection is in its life.
