@@ -173,9 +173,10 @@ func TestAgentCountsTagged(t *testing.T) {
 		}
 		return nil
 	}))
-	var half flow.Conn
+	var half flow.Handshake
 	must(t, a.tables.HalfOpen.Lookup(flow.NewKey(flow.TCP, netip.MustParseAddrPort("192.0.2.1:80"), remote), &half))
-	same(t, [2]uint64{half.Dir[flow.RX].Packets, half.Dir[flow.RX].Bytes}, [2]uint64{1, 60})
+	rx := half.Conn.Dir[flow.RX]
+	same(t, [2]uint64{rx.Packets, rx.Bytes}, [2]uint64{1, 60})
 }
 
 // newTagger returns a program that adds an 802.1Q tag to IPv4 packets.

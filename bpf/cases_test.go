@@ -28,6 +28,9 @@ func captureCases() map[string][]wantedFigures {
 		},
 		"stray-syn-half-open-short": {{1, "open exchange=1 syn-ack=1000 ack=39000 rx=5 tx=3"}},
 		"synack-new-isn":            {{1, "open exchange=1 ack=50000 min=1000"}},
+		"stray-syn-open":            {{1, "exchange=2 rx=6 rx-flags=0x1f tx=6"}},
+		"reuse-same-isn":            {{2, "closed exchange=1 syn-ack=1000 ack=1000 rx=4 rx-retransmitted=0 tx=4"}},
+		"rst-text-half-open":        {{1, "rx=2 rx-bytes=89 rx-flags=0x6"}},
 	}
 }
 
@@ -40,6 +43,9 @@ func TestCaptures(t *testing.T) {
 			var got []string
 			for i := range records {
 				got = append(got, figuresOf(&records[i]))
+			}
+			if only := wanted[0].records; name != "stray-syn-open" && len(got) != only {
+				t.Errorf("%d records, want %d", len(got), only)
 			}
 			for _, w := range wanted {
 				n := 0

@@ -117,6 +117,15 @@ type fivetupleHandshake struct {
 		Wscale  uint8
 		Options uint8
 	}
+	Rtt struct {
+		_           structs.HostLayout
+		Sent        uint32
+		Newest      uint32
+		Seq         uint32
+		SmoothedUs8 uint32
+		VarUs4      uint32
+		MinUs       uint32
+	}
 }
 
 type fivetupleHoles struct {

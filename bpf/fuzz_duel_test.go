@@ -126,7 +126,7 @@ func (d *duel) compareHandshake(key flow.Key, want *modelConn) error {
 		return fmt.Errorf("half-open %v: lock word %d stayed odd", key, got.Conn.Lock)
 	}
 	got.Conn.Lock, got.Conn.Tag = 0, 0
-	return differ("half-open", key, got, flow.Handshake{Conn: want.Conn, Other: want.rivals})
+	return differ("half-open", key, got, flow.Handshake{Conn: want.Conn, Other: want.rivals, RTT: want.rtt})
 }
 
 // isThere reads an entry that is to be there, or not.

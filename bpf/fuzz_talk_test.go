@@ -5,6 +5,9 @@ func (c *randomTalk) segment() planned {
 	if c.one(150) {
 		c.open()
 	}
+	if c.one(400) {
+		c.reuse()
+	}
 	if len(c.planned) > 0 && !c.one(10) {
 		s := c.planned[0]
 		c.planned = c.planned[1:]
@@ -84,6 +87,36 @@ func (c *randomTalk) open() {
 		}
 	}
 	c.next[a] = data.end()
+}
+
+// reuse plans the end of the connection, and another on its 5-tuple, perhaps with the same ISNs; then perhaps a RST with text.
+func (c *randomTalk) reuse() {
+	a := c.random.IntN(2)
+	bye, again := c.ack(a), c.ack(1-a)
+	bye.flags, again.flags = fin|ack, fin|ack
+	again.ack++
+	c.planned = []planned{bye, again}
+	if c.one(3) {
+		c.planned = []planned{c.reset(a)}
+	}
+	if c.one(3) { // a stray one before the end
+		c.planned = append([]planned{c.stray(a, c.random.IntN(2)*ack)}, c.planned...)
+		c.planned = append(c.planned, c.ack(a), c.reset(1-a))
+	}
+	if c.one(2) {
+		c.isns[1-a] = c.isn()
+	}
+	c.next = [2]uint32{c.isns[0] + 1, c.isns[1] + 1}
+	text := c.reset(a)
+	text.payload = c.payload()
+	early := c.ack(1 - a)
+	early.payload = c.payload() // before the third step
+	c.planned = append(c.planned, [][]planned{
+		{c.syn(a, 0), c.syn(1-a, ack), c.ack(a)},
+		{c.syn(a, 0), c.syn(1-a, ack), early, c.ack(a)},
+		{c.syn(a, 0), text},
+		{c.syn(a, 0), c.reset(1 - a)},
+	}[c.random.IntN(4)]...)
 }
 
 func (c *randomTalk) syn(dir, flags int) planned {

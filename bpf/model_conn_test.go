@@ -8,6 +8,7 @@ type modelConn struct {
 	missing [2]modelHoles
 	tracked *holeTable // nil: holes are not remembered
 	rivals  [2]flow.OtherSYN
+	rtt     flow.RoundTrip
 }
 
 func (c *modelConn) knows(dir int, what uint8) bool { return c.Dir[dir].Known&what != 0 }

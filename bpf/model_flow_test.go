@@ -9,7 +9,6 @@ import (
 // modelFlow is a connection in the flow table.
 type modelFlow struct {
 	conn      modelConn
-	rtt       flow.RoundTrip
 	exchanges []modelExchange // the last four; the last is the current one
 	number    uint32          // of the current exchange
 	answered  bool
@@ -76,7 +75,7 @@ func (f *modelFlow) segment(p *wirePacket) Reason {
 		f.exchange(p, n, &was)
 	}
 	if !n.forged {
-		f.time(p, n)
+		f.conn.time(p, n)
 		f.told(p)
 	}
 	return RecordedFlow
@@ -135,8 +134,8 @@ func takeSizes(e *modelExchange, p *wirePacket) {
 
 // time takes round-trip times of two tx segments: one that is timed until it is acknowledged, and always the newest; of none
 // while something is sent again (Karn). Of an acknowledgement of both the longer one is smoothed, the shorter the minimum.
-func (f *modelFlow) time(p *wirePacket, n news) {
-	t, high, now := &f.rtt, f.conn.Dir[flow.TX].SeqHigh, max(uint32(p.now/1000), 1)
+func (c *modelConn) time(p *wirePacket, n news) {
+	t, high, now := &c.rtt, c.Dir[flow.TX].SeqHigh, max(uint32(p.now/1000), 1)
 	switch {
 	case p.dir == flow.TX && n.old:
 		t.Sent, t.Newest = 0, 0
@@ -157,29 +156,29 @@ func (f *modelFlow) time(p *wirePacket, n news) {
 		}
 		took = slices.DeleteFunc(took, func(us uint32) bool { return us >= 1<<31 }) // a clock that ran backwards
 		if len(took) > 0 {
-			f.sample(uint64(took[0]), uint64(took[len(took)-1]))
+			c.sample(uint64(took[0]), uint64(took[len(took)-1]))
 		}
 	}
 }
 
 // timeHandshake takes the handshake's round trip, if what this host sent of it went out once.
-func (f *modelFlow) timeHandshake() {
-	c, tx := &f.conn, &f.conn.Dir[flow.TX]
+func (c *modelConn) timeHandshake() {
+	tx := &c.Dir[flow.TX]
 	sent, answered := c.SYN, c.SYNACK
 	if tx.Flags&ack != 0 { // this host answered
 		sent, answered = c.SYNACK, c.ACK
 	}
 	if sent != 0 && answered > sent && tx.Retransmitted == 0 {
 		us := (answered - sent) / 1000
-		f.sample(us, us)
+		c.sample(us, us)
 	}
 }
 
 // sample follows RFC 6298, 2. Times are microseconds.
-func (f *modelFlow) sample(us, shortest uint64) {
+func (c *modelConn) sample(us, shortest uint64) {
 	const most = 0x0fff_ffff // 268 s
 	r, s := uint32(min(max(us, 1), most)), uint32(min(max(shortest, 1), most))
-	t := &f.rtt
+	t := &c.rtt
 	if t.MinUS == 0 || s < t.MinUS {
 		t.MinUS = s
 	}
@@ -194,7 +193,7 @@ func (f *modelFlow) sample(us, shortest uint64) {
 
 // record returns what the kernel is to hold.
 func (f *modelFlow) record() flow.Record {
-	r := flow.Record{Conn: f.conn.Conn, RTT: f.rtt, Exchange: f.number, Duplicates: f.duplicates}
+	r := flow.Record{Conn: f.conn.Conn, RTT: f.conn.rtt, Exchange: f.number, Duplicates: f.duplicates}
 	if f.answered {
 		r.Answered = 1
 	}

@@ -50,6 +50,7 @@ func (c *modelConn) beginAgain(now uint64, rival flow.OtherSYN) {
 		c.Dir[dir].Known, c.Dir[dir].Ifindex = 0, 0
 	}
 	c.rivals = [2]flow.OtherSYN{flow.RX: rival}
+	c.rtt.Sent, c.rtt.Newest = 0, 0
 }
 
 // answers takes a SYN-ACK.
@@ -81,6 +82,7 @@ func (c *modelConn) answers(p *wirePacket) (stray bool) {
 			*rival = asRival(d, c.SYNACK)
 		}
 		c.SYNACK = 0
+		c.rtt.Sent, c.rtt.Newest = 0, 0
 	}
 	return false
 }
@@ -108,6 +110,7 @@ func (c *modelConn) swap(dir int) {
 	c.SYNACK = c.rivals[dir].Time
 	c.adopt(dir, c.rivals[dir])
 	c.rivals[dir] = last
+	c.rtt.Sent, c.rtt.Newest = 0, 0 // what was timed had the other's numbers
 }
 
 func (c *modelConn) adopt(dir int, r flow.OtherSYN) {

@@ -91,6 +91,9 @@ func (m *model) segment(p *wirePacket) Reason {
 // continuedBy says whether a segment is of the flow's own connection, as far as the record alone tells.
 func (f *modelFlow) continuedBy(p *wirePacket) bool {
 	if p.has(syn) {
+		if f.conn.State == flow.StateClosed && (f.reopened || !p.has(ack)) {
+			return false // RFC 9293, 3.6.1: the next incarnation
+		}
 		return f.conn.knows(p.dir, flow.KnownISN|flow.KnownAckedISN) && f.conn.Dir[p.dir].ISN == p.seq
 	}
 	return !f.reopened
@@ -103,10 +106,23 @@ func (c *modelConn) takes(p *wirePacket, f *modelFlow) bool {
 		return true
 	case c.State == flow.StatePromoted:
 		return false
-	case p.payload > 0 && !c.knows(flow.TX, flow.KnownISN): // nobody sends data to who has not answered
-		return false
+	case c.knows(flow.TX, flow.KnownISN):
+	case f == nil: // nobody sends data to who has not answered
+		return p.payload == 0 || p.has(rst)
+	default:
+		return c.endedBy(p)
 	}
 	return f == nil || f.conn.State != flow.StateOpen || c.completedBy(p)
+}
+
+// endedBy reports whether a RST answers the peer's SYN, or follows it.
+func (c *modelConn) endedBy(p *wirePacket) bool {
+	of := p.ack
+	if p.dir == flow.RX {
+		of = p.seq
+	}
+	rx := &c.Dir[flow.RX]
+	return p.has(rst) && c.knows(flow.RX, flow.KnownISN) && below(rx.ISN, of) && !below(rx.SeqHigh, of)
 }
 
 // opening counts a segment of a connection that is being opened, perhaps on the 5-tuple of an older one.
@@ -130,7 +146,9 @@ func (m *model) opening(half *modelConn, f *modelFlow, p *wirePacket) Reason {
 	if half.completedBy(p) {
 		return m.promote(half, p)
 	}
-	half.segment(p)
+	if n := half.segment(p); p.dir == flow.TX {
+		half.time(p, n)
+	}
 	return RecordedHalfOpen
 }
 
@@ -160,7 +178,7 @@ func (m *model) promote(half *modelConn, p *wirePacket) Reason {
 	m.flows[p.key] = f
 	reason := f.segment(p)
 	if half.rivals[flow.TX].Time == 0 { // Karn
-		f.timeHandshake()
+		f.conn.timeHandshake()
 	}
 	half.State = flow.StatePromoted
 	m.begun(p, half.knows(flow.RX, flow.KnownOpener))

@@ -110,6 +110,19 @@ struct conn {
 	struct direction dir[DIRECTIONS];
 };
 
+/*
+ * Round-trip time by two timed tx segments (Karn), smoothed by RFC 6298. Times of segments are microseconds, mod 2^32;
+ * 0: none.
+ */
+struct round_trip {
+	__u32 sent;         /* time of the timed segment */
+	__u32 newest;       /* time of the newest segment, which dir[TX].seq_high acknowledges */
+	__u32 seq;          /* the acknowledgement that ends the timing of the first */
+	__u32 smoothed_us8; /* microseconds x 8; 0: no sample yet */
+	__u32 var_us4;      /* microseconds x 4 */
+	__u32 min_us;
+};
+
 /* A SYN or SYN-ACK with another ISN than its direction's: which of the two counts, the other side's answer says. */
 struct other_syn {
 	__u64 time; /* of the first segment with this ISN; 0: there is none */
@@ -124,6 +137,7 @@ struct handshake {
 	struct conn conn;
 	/* Of a side that opens: its last other SYN; of one that answers: its first SYN-ACK, if conn has a later one. */
 	struct other_syn other[DIRECTIONS];
+	struct round_trip rtt; /* of what this host sent after its SYN-ACK */
 };
 
 enum { STATE_HALF_OPEN, STATE_OPEN, STATE_CLOSED, STATE_PROMOTED };
@@ -151,19 +165,6 @@ struct exchange {
 };
 
 #define EXCHANGES 4 /* the current one and the last three; a power of two */
-
-/*
- * Round-trip time by two timed tx segments (Karn), smoothed by RFC 6298. Times of segments are microseconds, mod 2^32;
- * 0: none.
- */
-struct round_trip {
-	__u32 sent;         /* time of the timed segment */
-	__u32 newest;       /* time of the newest segment, which dir[TX].seq_high acknowledges */
-	__u32 seq;          /* the acknowledgement that ends the timing of the first */
-	__u32 smoothed_us8; /* microseconds x 8; 0: no sample yet */
-	__u32 var_us4;      /* microseconds x 4 */
-	__u32 min_us;
-};
 
 /* The record of a TCP connection. */
 struct flow_record {

@@ -71,18 +71,16 @@ static __always_inline __u32 clock_us(const struct packet *p)
 	return (__u32)(p->now / 1000) ?: 1;
 }
 
-static __always_inline void take_round_trip(struct flow_record *r, const struct packet *p, int dir,
-					    const struct news *news)
+static __always_inline void take_round_trip(struct round_trip *rtt, const struct conn *c, const struct packet *p,
+					    int dir, const struct news *news)
 {
-	struct round_trip *rtt = &r->rtt;
-
 	if (dir == RX) {
 		if ((rtt->sent || rtt->newest) && p->flags & TCP_ACK && !(p->flags & TCP_RST))
-			take_acknowledgement(rtt, clock_us(p), p->ack, r->conn.dir[TX].seq_high);
+			take_acknowledgement(rtt, clock_us(p), p->ack, c->dir[TX].seq_high);
 	} else if (news->retransmitted) {
 		rtt->sent = rtt->newest = 0;
 	} else if (news->advanced && !(p->flags & TCP_SYN)) {
-		time_segment(rtt, clock_us(p), r->conn.dir[TX].seq_high);
+		time_segment(rtt, clock_us(p), c->dir[TX].seq_high);
 	}
 }
 

@@ -96,7 +96,7 @@ static __always_inline int count_on_flow(struct __sk_buff *skb, struct flow_reco
 	count_segment(skb, &r->conn, p, dir, 1, &news);
 	if (p->payload)
 		take_exchange(r, p, dir, &news, &before);
-	take_round_trip(r, p, dir, &news);
+	take_round_trip(&r->rtt, &r->conn, p, dir, &news);
 	if (dir == RX && may_report(r, p))
 		take_duplicates(skb, r, p);
 	if (news.quarter && d->holes)
@@ -248,6 +248,7 @@ static __always_inline int promote(struct __sk_buff *skb, struct handshake *h, c
 		return reason;
 	drop_all_holes(r, key);
 	fill_record(r, &h->conn);
+	r->rtt = h->rtt;
 	reason = count_rare(skb, r, p, dir);
 	if (!h->other[TX].time) /* Karn: this host's SYN-ACK went out once */
 		take_handshake_round_trip(r);
@@ -281,8 +282,10 @@ static __always_inline int midstream_segment(struct __sk_buff *skb, const struct
 }
 
 /* The half-open entry stands for another connection than until now: its counts go on. */
-static __always_inline void restart(struct conn *c, __u64 now)
+static __always_inline void restart(struct handshake *h, __u64 now)
 {
+	struct conn *c = &h->conn;
+	h->rtt.sent = h->rtt.newest = 0;
 	c->id = now;
 	c->syn = c->syn_ack = c->ack = 0;
 	c->dir[RX].known = c->dir[TX].known = 0;
@@ -314,6 +317,7 @@ static __always_inline void swap_syn_ack(struct handshake *h, int dir)
 	keep_syn(&own, d, h->conn.syn_ack);
 	use_syn(d, o);
 	h->conn.syn_ack = o->time;
+	h->rtt.sent = h->rtt.newest = 0;
 	*o = own;
 }
 
@@ -344,7 +348,7 @@ static __always_inline int take_other_syn(struct handshake *h, const struct pack
 	else
 		*o = none;
 	h->other[!dir] = none;
-	restart(c, p->now);
+	restart(h, p->now);
 	return 0;
 }
 
@@ -363,7 +367,7 @@ static __always_inline void choose_syn(struct handshake *h, const struct packet 
 	else
 		*o = none;
 	h->other[TX] = none;
-	restart(c, p->now);
+	restart(h, p->now);
 	if (chosen.time && chosen.isn + 1 == p->ack) {
 		use_syn(rx, &chosen);
 		rx->known |= KNOWN_OPENER;
@@ -389,6 +393,7 @@ static __always_inline void take_other_syn_ack(struct handshake *h, const struct
 	if (!o->time)
 		keep_syn(o, d, c->syn_ack);
 	c->syn_ack = 0;
+	h->rtt.sent = h->rtt.newest = 0;
 }
 
 /* Looks at a segment with the eyes of whom it is for, before it is counted; 1 if it is a stray. */
@@ -476,6 +481,8 @@ static __always_inline int count_on_half_open(struct __sk_buff *skb, struct hand
 	if (completes(&h->conn, p, dir))
 		return COMPLETES;
 	count_segment(skb, &h->conn, p, dir, 0, &news);
+	if (dir == TX)
+		take_round_trip(&h->rtt, &h->conn, p, dir, &news);
 	return RECORDED_HALF_OPEN;
 }
 
@@ -494,7 +501,12 @@ static __noinline int count_half_open_tx(struct __sk_buff *skb, struct handshake
 static __always_inline int belongs(const struct flow_record *r, const struct packet *p, int dir)
 {
 	const struct direction *d = &r->conn.dir[dir];
-	return p->flags & TCP_SYN ? d->known & (KNOWN_ISN | KNOWN_ACKED_ISN) && d->isn == p->seq : !r->reopened;
+	if (!(p->flags & TCP_SYN))
+		return !r->reopened;
+	/* Who has closed opens a new one, with whichever ISN. */
+	if (r->conn.state == STATE_CLOSED && (r->reopened || !(p->flags & TCP_ACK)))
+		return 0;
+	return d->known & (KNOWN_ISN | KNOWN_ACKED_ISN) && d->isn == p->seq;
 }
 
 /*
@@ -508,18 +520,29 @@ static __noinline void renew_half_open(struct handshake *h, __u64 now)
 	h->conn.id = now;
 }
 
+/* 1 if the segment ends the peer's SYN, which this host has not answered by one: it is refused, or taken back. */
+static __always_inline int ends_syn(const struct conn *half, const struct packet *p, int dir)
+{
+	const struct direction *rx = &half->dir[RX];
+	__u32 number = dir == RX ? p->seq : p->ack;
+	return p->flags & TCP_RST && rx->known & KNOWN_ISN && before(rx->isn, number) && !before(rx->seq_high, number);
+}
+
 /*
  * 1 if the segment is not of the connection that the half-open entry stands for, but of one that is in the flow table,
  * or should be: an older one, or this one after its promotion. While this host has not answered a SYN, nobody sends
- * payload but in a SYN: so a forged SYN hides no connection that lives.
+ * anything but a RST; payload of an older one may be the first that is seen of it: so a forged SYN hides no connection
+ * that lives, and none that ends.
  */
 static __always_inline int is_elsewhere(const struct conn *half, const struct flow_record *r, const struct packet *p,
 					int dir)
 {
 	if (p->flags & TCP_SYN)
 		return half->state == STATE_PROMOTED && r && belongs(r, p, dir);
-	if (half->state == STATE_PROMOTED || (p->payload && !(half->dir[TX].known & KNOWN_ISN)))
+	if (half->state == STATE_PROMOTED)
 		return 1;
+	if (!(half->dir[TX].known & KNOWN_ISN))
+		return r ? !ends_syn(half, p, dir) : p->payload && !(p->flags & TCP_RST);
 	return r && r->conn.state == STATE_OPEN && !completes(half, p, dir);
 }
 

@@ -130,6 +130,7 @@ type OtherSYN struct {
 type Handshake struct {
 	Conn  Conn
 	Other [2]OtherSYN
+	RTT   RoundTrip
 }
 
 // State is where a connection is in its life.
