@@ -91,8 +91,8 @@ func (m *model) segment(p *wirePacket) Reason {
 // continuedBy says whether a segment is of the flow's own connection, as far as the record alone tells.
 func (f *modelFlow) continuedBy(p *wirePacket) bool {
 	if p.has(syn) {
-		if f.conn.State == flow.StateClosed && (f.reopened || !p.has(ack)) {
-			return false // RFC 9293, 3.6.1: the next incarnation
+		if f.conn.State == flow.StateClosed && (f.reopened || !p.has(ack) && f.conn.knows(p.dir, flow.KnownISN)) {
+			return false // the next incarnation, unless its own SYN is late
 		}
 		return f.conn.knows(p.dir, flow.KnownISN|flow.KnownAckedISN) && f.conn.Dir[p.dir].ISN == p.seq
 	}

@@ -37,6 +37,17 @@ func TestReuseWithSameISN(t *testing.T) {
 	}
 }
 
+// TestSYNBehindBothFINs: a capture of several queues may have it so: it is the connection's own, which was not seen yet.
+func TestSYNBehindBothFINs(t *testing.T) {
+	c := newTalk(t)
+	c.at(100).tx(RecordedHalfOpen, segment{flags: syn | ack, seq: hostISN, ack: peerISN + 1})
+	c.at(200).rx(RecordedFlow, segment{flags: fin | ack, seq: peerISN + 1, ack: hostISN + 1})
+	c.at(300).tx(RecordedFlow, segment{flags: fin | ack, seq: hostISN + 1, ack: peerISN + 2})
+	c.at(400).rx(RecordedFlow, segment{flags: syn, seq: peerISN})
+	same(t, c.flow().Conn.SYN, clockAt(400))
+	c.at(500).rx(RecordedHalfOpen, segment{flags: syn, seq: peerISN})
+}
+
 // TestRepeatedSYNACKOfClosed: it repeats, as long as no SYN came.
 func TestRepeatedSYNACKOfClosed(t *testing.T) {
 	c := newClosedTalk(t, false)

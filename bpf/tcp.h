@@ -503,8 +503,8 @@ static __always_inline int belongs(const struct flow_record *r, const struct pac
 	const struct direction *d = &r->conn.dir[dir];
 	if (!(p->flags & TCP_SYN))
 		return !r->reopened;
-	/* Who has closed opens a new one, with whichever ISN. */
-	if (r->conn.state == STATE_CLOSED && (r->reopened || !(p->flags & TCP_ACK)))
+	/* Who has closed opens a new one, with whichever ISN; a SYN that was not seen yet was captured late. */
+	if (r->conn.state == STATE_CLOSED && (r->reopened || (d->known & KNOWN_ISN && !(p->flags & TCP_ACK))))
 		return 0;
 	return d->known & (KNOWN_ISN | KNOWN_ACKED_ISN) && d->isn == p->seq;
 }
