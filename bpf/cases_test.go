@@ -3,6 +3,7 @@ package bpf
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,12 +81,8 @@ func replayCase(t *testing.T, path string) (records []flow.Record) {
 
 func hasFigures(all, some string) bool {
 	have := strings.Fields(all)
-	for _, want := range strings.Fields(some) {
-		found := false
-		for _, f := range have {
-			found = found || f == want
-		}
-		if !found {
+	for want := range strings.FieldsSeq(some) {
+		if !slices.Contains(have, want) {
 			return false
 		}
 	}
