@@ -115,8 +115,9 @@ func (c *randomTalk) reuse() {
 		{c.syn(a, 0), c.syn(1-a, ack), c.ack(a)},
 		{c.syn(a, 0), c.syn(1-a, ack), early, c.ack(a)},
 		{c.syn(a, 0), text},
+		{c.stray(1-a, ack), bye, again, c.ack(a)},
 		{c.syn(a, 0), c.reset(1 - a)},
-	}[c.random.IntN(4)]...)
+	}[c.random.IntN(5)]...)
 }
 
 func (c *randomTalk) syn(dir, flags int) planned {

@@ -112,7 +112,10 @@ func (c *modelConn) takes(p *wirePacket, f *modelFlow) bool {
 	default:
 		return c.endedBy(p)
 	}
-	return f == nil || f.conn.State != flow.StateOpen || c.completedBy(p)
+	if f == nil || c.completedBy(p) {
+		return true
+	}
+	return f.conn.State != flow.StateOpen && c.closerTo(p, &f.conn)
 }
 
 // endedBy reports whether a RST answers the peer's SYN, or follows it.
@@ -123,6 +126,21 @@ func (c *modelConn) endedBy(p *wirePacket) bool {
 	}
 	rx := &c.Dir[flow.RX]
 	return p.has(rst) && c.knows(flow.RX, flow.KnownISN) && below(rx.ISN, of) && !below(rx.SeqHigh, of)
+}
+
+// closerTo reports whether a segment's sequence number is as near to this connection's as to the closed one's.
+func (c *modelConn) closerTo(p *wirePacket, closed *modelConn) bool {
+	off := func(of *modelConn) int64 {
+		n := int64(int32(p.seq - of.Dir[p.dir].SeqHigh))
+		return max(n, -n)
+	}
+	switch {
+	case !c.knows(p.dir, flow.KnownSeq):
+		return p.has(rst) // a refusal, which has none
+	case !closed.knows(p.dir, flow.KnownSeq):
+		return true
+	}
+	return off(c) <= off(closed)
 }
 
 // opening counts a segment of a connection that is being opened, perhaps on the 5-tuple of an older one.

@@ -83,6 +83,27 @@ func TestStrayOnOpenConnection(t *testing.T) {
 	}
 }
 
+// TestStraySYNACKOfThisHost: one with another ISN was captured behind the third step.
+func TestStraySYNACKOfThisHost(t *testing.T) {
+	c := newOpenTalk(t)
+	c.tx(RecordedHalfOpen, segment{flags: syn | ack, seq: 90_000, ack: peerISN + 1})
+	c.tx(RecordedFlow, segment{flags: fin | ack, seq: hostISN + 1, ack: peerISN + 1})
+	c.rx(RecordedFlow, segment{flags: fin | ack, seq: peerISN + 1, ack: hostISN + 2})
+	c.tx(RecordedFlow, segment{flags: fin | ack, seq: hostISN + 1, ack: peerISN + 2})
+	c.tx(RecordedFlow, segment{flags: ack, seq: hostISN + 2, ack: peerISN + 2})
+	c.rx(RecordedFlow, segment{flags: ack, seq: peerISN + 2, ack: hostISN + 2})
+}
+
+// TestConnectOnClosed: this host opens the next connection; what is left of the last one is not of that.
+func TestConnectOnClosed(t *testing.T) {
+	c := newClosedTalk(t, false)
+	c.tx(RecordedHalfOpen, segment{flags: syn, seq: 300_000})
+	c.rx(RecordedFlow, segment{flags: ack, seq: peerISN + 5, ack: hostISN + 6}) // TIME-WAIT answers (RFC 9293, 3.10.7.4)
+	c.tx(RecordedFlow, segment{flags: rst, seq: hostISN + 6})
+	c.tx(RecordedHalfOpen, segment{flags: syn, seq: 300_000})
+	c.rx(RecordedHalfOpen, segment{flags: rst | ack, ack: 300_001})
+}
+
 // TestRefusedSYNOnClosed: the RST that refuses the next connection is not of the last one.
 func TestRefusedSYNOnClosed(t *testing.T) {
 	c := newClosedTalk(t, false)

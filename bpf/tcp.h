@@ -528,6 +528,20 @@ static __always_inline int ends_syn(const struct conn *half, const struct packet
 	return p->flags & TCP_RST && rx->known & KNOWN_ISN && before(rx->isn, number) && !before(rx->seq_high, number);
 }
 
+static __always_inline __u32 distance(__u32 a, __u32 b)
+{
+	return before(a, b) ? b - a : a - b;
+}
+
+/* 1 if the segment goes on with the closed connection, not with the one that is being opened. */
+static __always_inline int is_nearer(const struct direction *closed, const struct direction *opened,
+				     const struct packet *p)
+{
+	if (!(opened->known & KNOWN_SEQ))
+		return !(p->flags & TCP_RST); /* which refuses the new one */
+	return closed->known & KNOWN_SEQ && distance(p->seq, closed->seq_high) < distance(p->seq, opened->seq_high);
+}
+
 /*
  * 1 if the segment is not of the connection that the half-open entry stands for, but of one that is in the flow table,
  * or should be: an older one, or this one after its promotion. While this host has not answered a SYN, nobody sends
@@ -543,7 +557,9 @@ static __always_inline int is_elsewhere(const struct conn *half, const struct fl
 		return 1;
 	if (!(half->dir[TX].known & KNOWN_ISN))
 		return r ? !ends_syn(half, p, dir) : p->payload && !(p->flags & TCP_RST);
-	return r && r->conn.state == STATE_OPEN && !completes(half, p, dir);
+	if (!r || completes(half, p, dir))
+		return 0;
+	return r->conn.state == STATE_OPEN || is_nearer(&r->conn.dir[dir], &half->dir[dir], p);
 }
 
 /* A segment without a record of its own yet: of a handshake, of the 5-tuple's next generation, or midstream. */
