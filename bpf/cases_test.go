@@ -66,8 +66,9 @@ func TestCaptures(t *testing.T) {
 // replayCase returns the records of a capture's connections, seen from who did not open them.
 func replayCase(t *testing.T, path string) (records []flow.Record) {
 	t.Helper()
-	frames, err := capture.ReadFile(path)
+	read, err := capture.ReadFile(path)
 	must(t, err)
+	frames := read.Frames
 	r, err := NewReplay(capture.Count(frames))
 	must(t, err)
 	defer r.Close()
