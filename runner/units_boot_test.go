@@ -97,7 +97,7 @@ func TestUnitsUnderSystemd(t *testing.T) {
 	want := []string{
 		"start: active active runner is healthy", "restart: active active runner is healthy", "kill: active active runner is healthy",
 		"segv: active active runner is healthy", "stop: active active runner is healthy", "unmount: active active runner is healthy",
-		"agent: uid 0 caps 0000008000001000 core 0", "runner: uid 1 caps 0000000000000000 core 0", "folder: root:fivetuple 750", "cores: 0",
+		"agent: uid 0 caps 000000c000001000 core 0", "runner: uid 1 caps 0000000000000000 core 0", "folder: root:fivetuple 750", "cores: 0",
 	}
 	lines := strings.Split(string(found), "\n")
 	for _, w := range want {
