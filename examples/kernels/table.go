@@ -26,7 +26,7 @@ func printFailures(out io.Writer, results []result) bool {
 		for _, c := range r.checks {
 			if !c.passed() {
 				ok = false
-				fmt.Fprintf(out, "\n== %s: %s failed (exit %d); its last lines:\n%s\n", r.kernel.release, c.Name, c.exit, strings.Join(last(c.lines, 60), "\n"))
+				fmt.Fprintf(out, "\n== %s: %s failed (exit %d):\n%s\n", r.kernel.release, c.Name, c.exit, strings.Join(why(c.lines), "\n"))
 			}
 		}
 		if r.err != nil {
@@ -36,6 +36,20 @@ func printFailures(out io.Writer, results []result) bool {
 	}
 	return ok
 }
+
+// why returns what a failed check's output says of the tests that failed, and its last lines.
+func why(lines []string) []string {
+	ends := last(lines, 40)
+	var said []string
+	for i, line := range lines[:len(lines)-len(ends)] {
+		if failLine.MatchString(line) {
+			said = append(said, append(last(lines[:i], 10), line)...)
+		}
+	}
+	return append(said, ends...)
+}
+
+var failLine = regexp.MustCompile(`^\s*--- FAIL: `)
 
 func printLeftOut(out io.Writer, results []result) {
 	fmt.Fprintln(out, "\nLEFT OUT")
