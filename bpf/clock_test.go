@@ -23,7 +23,10 @@ func TestClockInTimeNamespaces(t *testing.T) {
 		skip(t, "requires root, to make time namespaces")
 	}
 	for _, options := range [][]string{
-		{"--fork", "--monotonic", "3"}, {"--fork", "--monotonic", "-2"}, {"--fork", "--monotonic", "100000"}, {"--fork"},
+		{"--fork", "--monotonic", "3"},
+		{"--fork", "--monotonic", "-2"},
+		{"--fork", "--monotonic", "100000"},
+		{"--fork"},
 		{"--fork", "--monotonic", "7", "unshare", "--time", "--fork", "--monotonic", "9"},
 	} {
 		args := append(append([]string{"--time"}, options...), os.Args[0], "-test.run=^TestClockInTimeNamespaces$")

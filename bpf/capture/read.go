@@ -25,7 +25,7 @@ type Capture struct {
 }
 
 // Skipped are packets of a file that are left out for one reason. All others are read.
-type Skipped struct {
+type Skipped struct { //nolint:errname // packets, of which one property is an error
 	First, Last int // numbers in the file, from 1
 	Count       int
 	Err         error
