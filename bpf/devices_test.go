@@ -106,13 +106,6 @@ func devices() []device {
 			must(t, setUp("ft0", here))
 			must(t, <-other.start(func() error { return setUp("ft0p", there) }))
 		}},
-		{"macvlan", "mv0", func(t *testing.T, other *namespace) {
-			t.Helper()
-			parent := addPair(t, other, "ft0")
-			addLink(t, &netlink.Macvlan{LinkAttrs: netlink.LinkAttrs{Name: "mv0", ParentIndex: parent.Attrs().Index}, Mode: netlink.MACVLAN_MODE_BRIDGE})
-			must(t, setUp("mv0", here))
-			must(t, <-other.start(func() error { return setUp("ft0p", there) }))
-		}},
 	}
 }
 
