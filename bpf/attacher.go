@@ -108,12 +108,14 @@ func (a *attacher) choose(starting bool) ([]netlink.Link, error) {
 	if whole {
 		a.forget(links)
 	}
-	patterns, err := resolveListeners(a.patterns)
+	names, ports := splitPatterns(a.patterns)
+	carrying, err := carryListeners(links, ports)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(links, patterns)
-	if starting && err == nil && len(chosen) == 0 && !namesListener(a.patterns) {
+	chosen, err := choose(links, names)
+	chosen = append(chosen, carrying...)                               // one that is chosen twice is attached to once
+	if starting && err == nil && len(chosen) == 0 && len(ports) == 0 { // a listener may begin to listen later
 		err = fmt.Errorf("%w: none fits %q", ErrInterface, a.patterns)
 	}
 	if !starting {

@@ -30,51 +30,42 @@ func listenerPort(pattern string) (port uint16, ok bool, err error) {
 	return uint16(n), true, nil
 }
 
-// namesListener reports whether one of the patterns stands for a listener, which may begin to listen later.
-func namesListener(patterns []string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return strings.HasPrefix(p, listenerPrefix) })
+// splitPatterns returns the names and shell patterns of names, and the ports of the listeners, of patterns that were validated.
+func splitPatterns(patterns []string) (names []string, ports []uint16) {
+	for _, p := range patterns {
+		if port, ok, _ := listenerPort(p); ok {
+			ports = append(ports, port)
+		} else {
+			names = append(names, p)
+		}
+	}
+	return names, ports
 }
 
-// resolveListeners returns the patterns with the names of interfaces in the place of those that stand for listeners. The names
-// come after the patterns, and as patterns that leave out ports of a bond or bridge.
-func resolveListeners(patterns []string) ([]string, error) {
-	if !namesListener(patterns) {
-		return patterns, nil
-	}
-	var resolved []string
+// carryListeners returns those of the interfaces that carry an address on which a socket listens on one of the ports.
+func carryListeners(links []netlink.Link, ports []uint16) ([]netlink.Link, error) {
 	var bound []netip.Addr
-	for _, p := range patterns {
-		port, ok, err := listenerPort(p)
-		switch {
-		case err != nil:
-			return nil, err
-		case !ok:
-			resolved = append(resolved, p)
-			continue
-		}
+	for _, port := range ports {
 		addresses, err := listeningOn(port)
 		if err != nil {
 			return nil, err
 		}
 		bound = append(bound, addresses...)
 	}
+	if len(bound) == 0 {
+		return nil, nil
+	}
 	indexes, err := carriers(bound)
 	if err != nil {
 		return nil, err
 	}
-	for _, index := range indexes {
-		l, err := netlink.LinkByIndex(index)
-		if err != nil {
-			continue // it is gone again
+	var carrying []netlink.Link
+	for _, l := range links {
+		if isEthernet(l) && slices.Contains(indexes, l.Attrs().Index) {
+			carrying = append(carrying, l)
 		}
-		resolved = append(resolved, quotePattern(l.Attrs().Name))
 	}
-	return resolved, nil
-}
-
-// quotePattern returns a shell pattern that fits one name only, and is no plain name.
-func quotePattern(name string) string {
-	return "[" + name[:1] + "]" + strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(name[1:])
+	return carrying, nil
 }
 
 // carriers returns the indexes of the interfaces that carry one of the addresses. An unspecified address stands for all of

@@ -62,9 +62,6 @@ func haveAtomics() error {
 // what a probe has shown.
 func explain(step string, err error) error {
 	missing := missingCapabilities()
-	if len(missing) == 0 && !hasCapability(unix.CAP_PERFMON) {
-		missing = append(missing, "capability CAP_PERFMON (in Linux since 5.8): without it the verifier of many kernels refuses the program")
-	}
 	for _, why := range []string{refusedBPF(), foreignUserNamespace()} {
 		if len(missing) == 0 && why != "" {
 			missing = []string{why}
@@ -76,6 +73,9 @@ func explain(step string, err error) error {
 				missing = append(missing, fmt.Sprintf("%s: in Linux since %s", r.what, r.since))
 			}
 		}
+	}
+	if _, refused := errors.AsType[*ebpf.VerifierError](err); refused && len(missing) == 0 && !hasCapability(unix.CAP_PERFMON) {
+		missing = append(missing, "capability CAP_PERFMON (in Linux since 5.8): without it the verifier of many kernels refuses the program")
 	}
 	if len(missing) == 0 && errors.Is(err, unix.ENOMEM) {
 		return fmt.Errorf("%s: %w: the tables do not fit into the memory limit of this container or service, if it has one: raise it, or lower agent.tables "+
