@@ -120,21 +120,7 @@ func roundTrip(conn net.Conn, frame []byte) (kind byte, err error) {
 
 // prepareFrame is a PrepareConf with a configuration of packet-insight, empty if it is "".
 func prepareFrame(route, conf string) []byte {
-	b := flatbuffers.NewBuilder(len(conf) + 256)
-	key := b.CreateString("route#" + route + "#ext-plugin-pre-req#1")
-	name, value := b.CreateString("packet-insight"), b.CreateString(conf)
-	A6.TextEntryStart(b)
-	A6.TextEntryAddName(b, name)
-	A6.TextEntryAddValue(b, value)
-	entry := A6.TextEntryEnd(b)
-	pc.ReqStartConfVector(b, 1)
-	b.PrependUOffsetT(entry)
-	list := b.EndVector(1)
-	pc.ReqStart(b)
-	pc.ReqAddKey(b, key)
-	pc.ReqAddConf(b, list)
-	b.Finish(pc.ReqEnd(b))
-	return frameOf(1, b.FinishedBytes())
+	return frameOf(1, prepareBody("route#"+route+"#ext-plugin-pre-req#1", conf))
 }
 
 // sharedEntries is a HTTPReqCall of almost 16 MB whose headers and arguments are one list of four million offsets of one entry.

@@ -157,20 +157,25 @@ func frameTrip(t *testing.T, conn net.Conn, kind byte, payload []byte) []byte {
 // prepareWrong returns the token of a wrong configuration of packet-insight.
 func prepareWrong(t *testing.T, conn net.Conn, key string) uint32 {
 	t.Helper()
-	b := flatbuffers.NewBuilder(256)
-	name, value, text := b.CreateString("packet-insight"), b.CreateString(`{"expose":"nobody"}`), b.CreateString(key)
+	return PrepareConf.GetRootAsResp(frameTrip(t, conn, 1, prepareBody(key, `{"expose":"nobody"}`)), 0).ConfToken()
+}
+
+// prepareBody is a PrepareConf with a configuration of packet-insight.
+func prepareBody(key, conf string) []byte {
+	b := flatbuffers.NewBuilder(len(conf) + 256)
+	name, value, text := b.CreateString("packet-insight"), b.CreateString(conf), b.CreateString(key)
 	A6.TextEntryStart(b)
 	A6.TextEntryAddName(b, name)
 	A6.TextEntryAddValue(b, value)
 	entry := A6.TextEntryEnd(b)
 	PrepareConf.ReqStartConfVector(b, 1)
 	b.PrependUOffsetT(entry)
-	conf := b.EndVector(1)
+	list := b.EndVector(1)
 	PrepareConf.ReqStart(b)
 	PrepareConf.ReqAddKey(b, text)
-	PrepareConf.ReqAddConf(b, conf)
+	PrepareConf.ReqAddConf(b, list)
 	b.Finish(PrepareConf.ReqEnd(b))
-	return PrepareConf.GetRootAsResp(frameTrip(t, conn, 1, b.FinishedBytes()), 0).ConfToken()
+	return b.FinishedBytes()
 }
 
 // isRefused says whether the runner answers a call itself; else it wants it to remove the tuple's header and nothing else.

@@ -170,7 +170,7 @@ func TestExtremeStepsMoveNothing(t *testing.T) {
 	}
 }
 
-// TestCalledInTheFuture: a key whose last call lies in the future, by the file, makes room in the end.
+// TestCalledInTheFuture: a key whose last call lies in the future, according to the file, is evicted in the end.
 func TestCalledInTheFuture(t *testing.T) {
 	for _, called := range []string{"9223372036854775807", "-9223372036854775808", "4000000000000000000"} {
 		lines := learnedLines(t)

@@ -252,7 +252,7 @@ func (s *quotaServer) sizes(ctx context.Context, names []string, samples int) ([
 	return keys, nil
 }
 
-// isFlood notes that a member is to be trimmed, and says whether it was too often.
+// isFlood counts that a member has to be trimmed, and reports whether that was too often.
 func (s *quotaServer) isFlood(name string) bool {
 	var recent []time.Time
 	for _, at := range s.trimmed[name] {

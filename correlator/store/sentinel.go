@@ -85,7 +85,7 @@ func (s *sentinels) watch(ctx context.Context) {
 	}
 }
 
-// listen subscribes to one Sentinel, and says whether it was there.
+// listen subscribes to one Sentinel, and reports whether it was reachable.
 func (s *sentinels) listen(ctx context.Context, sentinel string) (wasThere bool) {
 	defer func() { _ = recover() }() // another one is asked
 	client := redis.NewSentinelClient(s.options(sentinel))

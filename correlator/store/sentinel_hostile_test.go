@@ -69,7 +69,7 @@ func TestHostileSentinel(t *testing.T) {
 		{"a length", "*2147483647\r\n", ""},
 		{"an empty word", honest, "*0\r\n"},
 		{"a word without words", honest, "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$8\r\nmymaster\r\n"},
-		{"a word that is none", honest, "*3\r\n$7\r\nmessage\r\n*1\r\n:1\r\n:2\r\n"},
+		{"a word that no message has", honest, "*3\r\n$7\r\nmessage\r\n*1\r\n:1\r\n:2\r\n"},
 		{"a word that is too long", honest, "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$9000000000000000000\r\n"},
 	} {
 		t.Run(x.name, func(t *testing.T) {

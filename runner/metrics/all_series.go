@@ -21,7 +21,7 @@ const (
 type labels [3]string
 
 // allSeries holds so many sets of labels. When there are too many, a new set takes the place of the one that had its last call longest ago
-// of those with few calls; without any, of a proven one that has been idle. Only if there is none either, calls are counted under _other.
+// of those with few calls; if no set has few calls, of one that has been idle. If no set is idle, calls are counted under _other.
 // So neither many new sets nor many that had a few calls once take the series of those in use.
 type allSeries struct {
 	max    int

@@ -45,7 +45,7 @@ func (h *hosts) check(next http.Handler) http.Handler {
 	})
 }
 
-// isAllowed reports whether a Host header is none, an IP address or an allowed name, with or without a port.
+// isAllowed reports whether a Host header is missing, or names an IP address or an allowed name, with or without a port.
 func (h *hosts) isAllowed(host string) bool {
 	name := canonicalHost(host)
 	if name == "" || h.names[name] {

@@ -72,7 +72,7 @@ func (s *session) forget() {
 	}
 }
 
-// holdFrame waits until there is room for a frame. If there is none, the user that holds most loses the connection whose frame
+// holdFrame waits until there is room for a frame. Without room, the user that holds most loses the connection whose frame
 // has been there for longest, unless it is the session's own.
 func (s *Server) holdFrame(c *session, length int) error {
 	c.isLong = true
